@@ -1,0 +1,240 @@
+//! Thin clients: the generated ones, with deadlines, retries and request ids.
+//!
+//! Every unary call can be repeated (the contract says what makes a repeat harmless), so a call
+//! whose outcome is unknown is sent again, with the same content, until its deadline.
+
+use std::future::Future;
+use std::str::FromStr;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+use tonic::metadata::AsciiMetadataValue;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Response, Status, Streaming};
+
+use crate::billing::v1 as billing;
+use crate::media::v1 as media;
+use crate::payments::v1 as payments;
+use crate::request_id;
+
+/// How long a call may take, with all its tries, unless the client is told otherwise.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const KEEPALIVE: Duration = Duration::from_secs(10);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The first pause between two tries; it doubles up to [`PAUSE_MAX`].
+const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Why a service's address cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("not an address of a gRPC service, which looks like http://127.0.0.1:50051")]
+pub struct BadAddress(#[from] tonic::transport::Error);
+
+/// Prepares a connection; it is made at the first call, and again whenever it is lost.
+pub fn channel(url: &str) -> Result<Channel, BadAddress> {
+    let endpoint = Endpoint::from_str(url)?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .keep_alive_while_idle(true);
+    Ok(endpoint.connect_lazy())
+}
+
+/// Dresses a message as a request: with the id of the work that it belongs to.
+pub fn request<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    if let Ok(id) = AsciiMetadataValue::try_from(request_id::current()) {
+        request.metadata_mut().insert(request_id::HEADER, id);
+    }
+    request
+}
+
+/// Whether the outcome is unknown, so that the same request should be sent again.
+pub fn is_unknown(status: &Status) -> bool {
+    matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded)
+}
+
+/// Sends a message until it is answered or refused, for at most `within`.
+///
+/// # Errors
+/// The refusal; or, when time is over, the last answer, with `DEADLINE_EXCEEDED` where there was
+/// none: then the outcome is unknown.
+pub async fn call<T, R, S, F>(within: Duration, message: T, mut send: S) -> Result<R, Status>
+where
+    T: Clone,
+    S: FnMut(Request<T>) -> F,
+    F: Future<Output = Result<Response<R>, Status>>,
+{
+    let deadline = Instant::now() + within;
+    let mut pause = PAUSE;
+    loop {
+        let mut request = request(message.clone());
+        request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+        let status = match timeout_at(deadline, send(request)).await {
+            Ok(Ok(response)) => return Ok(response.into_inner()),
+            Ok(Err(status)) => status,
+            Err(_elapsed) => return Err(Status::deadline_exceeded("no answer in time")),
+        };
+        let next = Instant::now() + jittered(pause);
+        if !is_unknown(&status) || next >= deadline {
+            return Err(status);
+        }
+        tracing::debug!(code = ?status.code(), "outcome unknown, sending again");
+        sleep(next.saturating_duration_since(Instant::now())).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+/// Between half of the pause and the whole of it, so that callers do not return in step.
+fn jittered(pause: Duration) -> Duration {
+    let [random, ..] = uuid::Uuid::new_v4().into_bytes();
+    pause / 2 + pause / 2 * u32::from(random) / u32::from(u8::MAX)
+}
+
+macro_rules! thin_client {
+    (
+        $(#[$doc:meta])*
+        $name:ident($inner:ty) {
+            $( $method:ident($request:ty) -> $response:ty; )*
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name {
+            inner: $inner,
+            deadline: Duration,
+        }
+
+        impl $name {
+            /// A client of the service behind `channel`.
+            pub fn new(channel: Channel) -> Self {
+                Self { inner: <$inner>::new(channel), deadline: DEADLINE }
+            }
+
+            /// The same client with another deadline for each call.
+            #[must_use]
+            pub fn with_deadline(mut self, deadline: Duration) -> Self {
+                self.deadline = deadline;
+                self
+            }
+
+            /// The generated client, for calls that stream.
+            pub fn streaming(&self) -> $inner {
+                self.inner.clone()
+            }
+
+            $(
+                #[doc = concat!("`", stringify!($method), "`, sent again while its outcome is unknown.")]
+                pub async fn $method(&self, message: $request) -> Result<$response, Status> {
+                    call(self.deadline, message, |request| {
+                        let mut inner = self.inner.clone();
+                        async move { inner.$method(request).await }
+                    })
+                    .await
+                }
+            )*
+        }
+    };
+}
+
+thin_client! {
+    /// Calls billing-svc.
+    Billing(billing::billing_service_client::BillingServiceClient<Channel>) {
+        register_user(billing::RegisterUserRequest) -> billing::RegisterUserResponse;
+        get_account(billing::GetAccountRequest) -> billing::GetAccountResponse;
+        list_prices(billing::ListPricesRequest) -> billing::ListPricesResponse;
+        reserve(billing::ReserveRequest) -> billing::ReserveResponse;
+        extend(billing::ExtendRequest) -> billing::ExtendResponse;
+        commit(billing::CommitRequest) -> billing::CommitResponse;
+        refund(billing::RefundRequest) -> billing::RefundResponse;
+        get_operation(billing::GetOperationRequest) -> billing::GetOperationResponse;
+        list_operations(billing::ListOperationsRequest) -> billing::ListOperationsResponse;
+        open_top_up(billing::OpenTopUpRequest) -> billing::OpenTopUpResponse;
+        record_top_up_payment(billing::RecordTopUpPaymentRequest)
+            -> billing::RecordTopUpPaymentResponse;
+        settle_top_up(billing::SettleTopUpRequest) -> billing::SettleTopUpResponse;
+        cancel_top_up(billing::CancelTopUpRequest) -> billing::CancelTopUpResponse;
+        get_top_up(billing::GetTopUpRequest) -> billing::GetTopUpResponse;
+        list_open_top_ups(billing::ListOpenTopUpsRequest) -> billing::ListOpenTopUpsResponse;
+        ack_events(billing::AckEventsRequest) -> billing::AckEventsResponse;
+    }
+}
+
+impl Billing {
+    /// Opens the stream of events that are lent to `consumer`.
+    pub async fn watch_events(
+        &self,
+        consumer: &str,
+    ) -> Result<Streaming<billing::WatchEventsResponse>, Status> {
+        let message = billing::WatchEventsRequest { consumer: consumer.to_owned() };
+        Ok(self.streaming().watch_events(request(message)).await?.into_inner())
+    }
+}
+
+thin_client! {
+    /// Calls payment-gateway.
+    Payments(payments::payments_service_client::PaymentsServiceClient<Channel>) {
+        create_payment(payments::CreatePaymentRequest) -> payments::CreatePaymentResponse;
+        check_payment(payments::CheckPaymentRequest) -> payments::CheckPaymentResponse;
+    }
+}
+
+thin_client! {
+    /// Calls media-worker.
+    Media(media::media_service_client::MediaServiceClient<Channel>) {
+        submit_job(media::SubmitJobRequest) -> media::SubmitJobResponse;
+        get_job(media::GetJobRequest) -> media::GetJobResponse;
+        ack_results(media::AckResultsRequest) -> media::AckResultsResponse;
+    }
+}
+
+impl Media {
+    /// Opens the stream of how jobs go on and how they ended.
+    pub async fn watch_results(&self) -> Result<Streaming<media::WatchResultsResponse>, Status> {
+        let message = media::WatchResultsRequest {};
+        Ok(self.streaming().watch_results(request(message)).await?.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    async fn answers(codes: &[Option<Code>], within: Duration) -> (Result<u32, Code>, u32) {
+        let tries = AtomicU32::new(0);
+        let answer = call(within, (), |_request| {
+            let nth = tries.fetch_add(1, Ordering::Relaxed);
+            let code = codes.get(nth as usize).copied().unwrap_or(Some(Code::Unavailable));
+            async move {
+                match code {
+                    None => Ok(Response::new(nth)),
+                    Some(code) => Err(Status::new(code, "as the test says")),
+                }
+            }
+        })
+        .await;
+        (answer.map_err(|status| status.code()), tries.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn an_unknown_outcome_is_sent_again_and_a_refusal_is_not() {
+        let unknown_first = [Some(Code::Unavailable), Some(Code::Cancelled), None];
+        assert_eq!(answers(&unknown_first, DEADLINE).await, (Ok(2), 3));
+
+        let refused = [Some(Code::FailedPrecondition), None];
+        assert_eq!(answers(&refused, DEADLINE).await, (Err(Code::FailedPrecondition), 1));
+    }
+
+    #[tokio::test]
+    async fn a_service_that_stays_away_is_given_up_at_the_deadline() {
+        let (answer, tries) = answers(&[], Duration::from_millis(300)).await;
+
+        assert_eq!(answer, Err(Code::Unavailable));
+        assert!(tries > 1, "{tries} tries");
+    }
+}

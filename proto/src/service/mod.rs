@@ -1,0 +1,11 @@
+//! What our four processes share: settings, logs, signals, probes and serving gRPC.
+//!
+//! Read in the order of a process's life: [`config`], [`telemetry`], [`shutdown`], [`listen`],
+//! [`admin`], [`grpc`].
+
+pub mod config;
+pub mod telemetry;
+pub mod shutdown;
+pub mod listen;
+pub mod admin;
+pub mod grpc;
