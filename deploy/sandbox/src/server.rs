@@ -135,10 +135,10 @@ async fn choose(State(hosts): State<Hosts>, mut request: Request) -> Response {
     let router = if FAL_HOSTS.contains(&host.as_str()) {
         hosts.fal
     } else {
-        if let Some((_, prefix)) = PREFIXED_HOSTS.iter().find(|(name, _)| *name == host) {
-            if let Ok(uri) = below(prefix, request.uri()) {
-                *request.uri_mut() = uri;
-            }
+        if let Some((_, prefix)) = PREFIXED_HOSTS.iter().find(|(name, _)| *name == host)
+            && let Ok(uri) = below(prefix, request.uri())
+        {
+            *request.uri_mut() = uri;
         }
         hosts.main
     };

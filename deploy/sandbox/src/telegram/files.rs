@@ -74,7 +74,7 @@ impl Telegram {
             return Err(Refusal::bad(format_args!("there is no {field} in the request")));
         };
         if value.starts_with("http://") || value.starts_with("https://") {
-            return self.from_url(kind, value).await;
+            return self.fetched(kind, value).await;
         }
         self.state.read(|state| known(state, kind, value))
     }
@@ -105,7 +105,7 @@ impl Telegram {
         }
     }
 
-    async fn from_url(&self, kind: FileKind, url: &str) -> Result<Medium, Refusal> {
+    async fn fetched(&self, kind: FileKind, url: &str) -> Result<Medium, Refusal> {
         let failed = || Refusal::bad("failed to get HTTP URL content");
         let mut answer = self.http.get(url).send().await.map_err(|_| failed())?;
         if !answer.status().is_success() {
@@ -170,7 +170,7 @@ impl Telegram {
 
     /// Keeps a file as it is.
     pub(super) fn keep_document(&self, new: NewFile) -> Result<Medium, Refusal> {
-        let file_name = new.file_name.as_deref().map(|name| safe_name(name));
+        let file_name = new.file_name.as_deref().map(safe_name);
         let extension = file_name
             .as_deref()
             .and_then(|name| name.rsplit_once('.'))
