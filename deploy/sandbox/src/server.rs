@@ -7,7 +7,6 @@ use anyhow::{Context as _, bail};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Uri, header};
-use axum::middleware::from_fn;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::serve::Listener;
@@ -21,11 +20,11 @@ use tower::ServiceExt as _;
 
 use crate::config::Config;
 use crate::faults::Faults;
-use crate::hang_up::{self, CuttableListener, Line};
 use crate::settings::{Scheme, Settings};
 use crate::telegram::Telegram;
 use crate::tls::{self, TlsListener};
-use crate::{data, pages};
+use crate::yookassa::YooKassa;
+use crate::{data, faults_api, pages};
 
 /// Hosts of fal.ai, where paths have no prefix.
 const FAL_HOSTS: [&str; 4] = ["queue.fal.run", "fal.run", "rest.fal.ai", "v3.fal.media"];
@@ -105,12 +104,15 @@ struct Routes {
 
 fn routes(settings: &Arc<Settings>) -> anyhow::Result<Routes> {
     let faults = Faults::default();
-    let telegram = Telegram::open(Arc::clone(settings), faults)?;
+    let telegram = Telegram::open(Arc::clone(settings), faults.clone())?;
+    let yookassa = YooKassa::open(Arc::clone(settings), faults.clone())?;
 
     let main = Router::new()
         .merge(pages::routes())
         .route("/_sandbox/health", get(|| async { Json(json!({"ok": true})) }))
-        .merge(telegram.routes());
+        .merge(faults_api::routes(faults))
+        .merge(telegram.routes())
+        .merge(yookassa.routes());
     let fal = Router::new();
     Ok(Routes {
         plain: by_host(main.clone(), fal.clone()),
@@ -165,9 +167,7 @@ async fn serve<L>(
 where
     L: Listener<Addr = SocketAddr>,
 {
-    let routes = routes.layer(from_fn(hang_up::middleware)).layer(Extension(scheme));
-    let service = routes.into_make_service_with_connect_info::<Line>();
     // Long polls have no end of their own, so nothing is waited for.
-    let serving = axum::serve(CuttableListener(listener), service);
+    let serving = axum::serve(listener, routes.layer(Extension(scheme)));
     shutdown.until(async { serving.await }).await.unwrap_or(Ok(()))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{Request, StatusCode, header};
+use axum::http::{Request, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Json, Router};
@@ -14,8 +14,8 @@ use super::Telegram;
 use super::error::Refusal;
 use super::params::{BODY_BYTES_MAX, Params};
 use super::state::FileKind;
+use crate::caller::hang_up;
 use crate::faults::TelegramFault;
-use crate::hang_up;
 
 /// What a bot that is told "too many requests" has to wait.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -118,9 +118,7 @@ impl Telegram {
             return Refusal::too_many(RETRY_AFTER_SECONDS).into_response();
         }
         match Box::pin(self.call(&name, &params)).await {
-            Ok(_) if makes_a_message(&name) && strikes(TelegramFault::DropAfter) => {
-                hang_up::response(StatusCode::OK)
-            }
+            Ok(_) if makes_a_message(&name) && strikes(TelegramFault::DropAfter) => hang_up(),
             Ok(answer) => answer.into_response(),
             Err(refusal) => refusal.into_response(),
         }

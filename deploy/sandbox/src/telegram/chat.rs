@@ -1,6 +1,6 @@
 //! What a person sees: the messages of a chat as they change, files, and what the bot is.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
@@ -177,11 +177,10 @@ struct SeenQuery {
 }
 
 async fn seen(State(telegram): Emulator, Query(query): Query<SeenQuery>) -> Json<Value> {
-    let seen = telegram.seen.lock().unwrap_or_else(PoisonError::into_inner);
     let wanted =
         |method: &str| query.method.as_ref().is_none_or(|m| m.eq_ignore_ascii_case(method));
-    let calls: Vec<_> = seen.iter().filter(|call| wanted(&call.method)).collect();
-    Json(json!({"calls": calls}))
+    let calls = telegram.seen.all().into_iter().filter(|call| wanted(&call.method));
+    Json(json!({"calls": calls.collect::<Vec<_>>()}))
 }
 
 #[derive(Debug, Deserialize)]

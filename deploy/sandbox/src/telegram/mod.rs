@@ -21,7 +21,7 @@ mod api;
 mod play;
 mod chat;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,12 +35,11 @@ use tokio::sync::watch;
 
 use crate::document::Document;
 use crate::faults::Faults;
+use crate::seen::{Seen, now_ms, timestamp};
 use crate::settings::Settings;
 
 use state::State;
 
-/// How many calls of the Bot API are remembered for tests.
-const SEEN_MAX: usize = 1000;
 /// How long a chat action is shown.
 const ACTION_SHOWN: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,14 +60,14 @@ pub struct Telegram {
     changes: watch::Sender<()>,
     /// Whose turn it is to poll: a newer poll ends an older one.
     turns: watch::Sender<u64>,
-    seen: Mutex<VecDeque<Seen>>,
+    seen: Seen<Call>,
     /// By chat: what the bot is doing, and since when.
     actions: Mutex<HashMap<i64, (String, Instant)>>,
 }
 
 /// One call of the Bot API: never its contents.
 #[derive(Clone, Debug, Serialize)]
-struct Seen {
+struct Call {
     method: String,
     at: String,
     status: u16,
@@ -91,6 +90,7 @@ impl Telegram {
             .split_once(':')
             .and_then(|(id, _)| id.parse().ok())
             .context("a bot's token looks like 4242424242:secret")?;
+        rustls::crypto::ring::default_provider().install_default().ok();
         let folder = settings.data.join("telegram");
         let telegram = Arc::new(Self {
             state: Document::open(folder.join("state.json"))?,
@@ -99,6 +99,7 @@ impl Telegram {
             bot_id,
             folder,
             http: reqwest::Client::builder()
+                .user_agent("TelegramBot (like TwitterBot)")
                 .connect_timeout(CONNECT_TIMEOUT)
                 .timeout(HTTP_TIMEOUT)
                 .build()
@@ -106,7 +107,7 @@ impl Telegram {
             arrivals: watch::channel(()).0,
             changes: watch::channel(()).0,
             turns: watch::channel(0).0,
-            seen: Mutex::default(),
+            seen: Seen::default(),
             actions: Mutex::default(),
         });
         webhook::start(&telegram);
@@ -119,11 +120,7 @@ impl Telegram {
     }
 
     fn saw(&self, method: &str, status: u16) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() == SEEN_MAX {
-            seen.pop_front();
-        }
-        seen.push_back(Seen { method: method.to_owned(), at: clock(), status });
+        self.seen.push(Call { method: method.to_owned(), at: timestamp(now_ms()), status });
     }
 
     /// What the bot is doing in a chat right now.
@@ -145,11 +142,4 @@ impl Telegram {
 /// Seconds, as Telegram writes dates.
 fn now() -> i64 {
     OffsetDateTime::now_utc().unix_timestamp()
-}
-
-/// The time as tests read it.
-fn clock() -> String {
-    OffsetDateTime::now_utc()
-        .format(&time::format_description::well_known::Rfc3339)
-        .unwrap_or_default()
 }

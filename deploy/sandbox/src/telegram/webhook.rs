@@ -124,7 +124,10 @@ fn check_url(text: &str) -> Result<(), Refusal> {
 }
 
 fn client(webhook: &Webhook) -> Result<reqwest::Client, Refusal> {
-    let builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(HTTP_TIMEOUT);
+    let builder = reqwest::Client::builder()
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(HTTP_TIMEOUT);
     let wrong = |_| Refusal::bad("bad webhook: certificate is not a PEM file");
     let builder = match &webhook.certificate {
         Some(pem) => {
