@@ -17,3 +17,4 @@ pub mod yookassa;
 pub mod pages;
 pub mod tls;
 pub mod server;
+pub mod launch;
