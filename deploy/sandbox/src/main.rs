@@ -1,5 +1,6 @@
 //! The sandbox: everything on one machine, with no account anywhere.
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,7 +12,18 @@ use sandbox::settings::Settings;
 use sandbox::{document, launch};
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+#[expect(clippy::print_stderr, reason = "the last line is for whoever started the sandbox")]
+async fn main() -> ExitCode {
+    match sandbox_until_end().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sandbox: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn sandbox_until_end() -> anyhow::Result<()> {
     rustls::crypto::ring::default_provider().install_default().ok();
     let config: Config = config::parse();
     telemetry::init(&config.common);
