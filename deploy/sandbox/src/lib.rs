@@ -10,3 +10,4 @@ pub mod faults_api;
 pub mod caller;
 pub mod seen;
 pub mod yookassa;
+pub mod fal;
