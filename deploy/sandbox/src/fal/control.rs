@@ -21,7 +21,6 @@ pub(super) fn routes(fal: &Arc<Fal>) -> Router {
         .with_state(Arc::clone(fal))
 }
 
-#[expect(clippy::unused_async, reason = "a handler is async")]
 async fn requests(State(fal): State<Arc<Fal>>) -> Json<Value> {
     let mut jobs: Vec<Job> = fal.memory.read(|memory| memory.jobs.values().cloned().collect());
     jobs.sort_by_key(|job| job.number);
@@ -48,7 +47,6 @@ fn request(job: &Job) -> Value {
     request
 }
 
-#[expect(clippy::unused_async, reason = "a handler is async")]
 async fn seen(State(fal): State<Arc<Fal>>) -> Json<Value> {
     Json(json!({ "calls": fal.calls.all() }))
 }

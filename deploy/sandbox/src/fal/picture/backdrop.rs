@@ -26,7 +26,7 @@ pub(super) fn draw(prompt: &str, seed: u64, width: u32, height: u32) -> DynamicI
     hash.update(seed.to_be_bytes());
     let random: [u8; 32] = hash.finalize().into();
     let palette = PALETTES[usize::from(random[0]) % PALETTES.len()];
-    let mut small = ground(palette[0], palette[1], random[1] % 2 == 0);
+    let mut small = ground(palette[0], palette[1], random[1].is_multiple_of(2));
     for (index, blob) in random[2..].chunks_exact(3).enumerate() {
         let centre = [blob[0], blob[1]].map(|at| i64::from(at) * i64::from(SMALL) / 256);
         let radius = i64::from(blob[2] % 26) + 8;

@@ -81,7 +81,7 @@ pub(in crate::fal) fn encode(
         Format::Png => picture.write_to(&mut bytes, ImageFormat::Png)?,
         Format::Webp => picture.write_to(&mut bytes, ImageFormat::WebP)?,
         Format::Jpeg => {
-            picture.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, 90))?
+            picture.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, 90))?;
         }
     }
     Ok(bytes.into_inner())
