@@ -1,15 +1,14 @@
 //! The sandbox: everything on one machine, with no account anywhere.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use proto::service::shutdown::Shutdown;
 use proto::service::{config, telemetry};
 use sandbox::config::Config;
+use sandbox::launch;
 use sandbox::server::Server;
 use sandbox::settings::Settings;
-use sandbox::{document, launch};
 
 #[tokio::main]
 #[expect(clippy::print_stderr, reason = "the last line is for whoever started the sandbox")]
@@ -39,8 +38,7 @@ async fn sandbox_until_end() -> anyhow::Result<()> {
         lived = live(&config, &settings, &asked_to_end) => lived,
     };
     emulators_end.request();
-    // What changed last is written by then.
-    tokio::time::sleep(document::WRITE_EVERY + Duration::from_millis(100)).await;
+    server.save()?;
     lived
 }
 

@@ -128,6 +128,14 @@ impl Telegram {
         api::routes(self).merge(play::routes(self)).merge(chat::routes(self))
     }
 
+    /// Writes the state now, for a clean end.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn save(&self) -> anyhow::Result<()> {
+        self.state.save()
+    }
+
     fn saw(&self, method: &str, status: u16) {
         self.seen.push(Call { method: method.to_owned(), at: timestamp(now_ms()), status });
     }
