@@ -66,6 +66,12 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> 
     let parts = assemble(config, &tasks)?;
     let readiness = Readiness::new();
 
+    tracing::info!(
+        grpc.addr = %listeners.grpc.local_addr()?,
+        http.addr = %listeners.http.local_addr()?,
+        admin.addr = %listeners.admin.local_addr()?,
+        "serving"
+    );
     readiness.set(true);
     let served = tokio::try_join!(
         async {
