@@ -40,8 +40,8 @@ impl TextRenderer {
 
     /// Draws the text into the lower part of the picture.
     ///
-    /// Blocks, for some seconds with the largest pictures, and takes up to some 600 MB for them:
-    /// the caller bounds how many run at a time.
+    /// Blocks, for seconds with the largest pictures, and may take half a gigabyte for one of them:
+    /// the caller bounds how many are drawn at a time.
     pub fn render(&self, picture: &[u8], text: &str) -> Result<Rendered, AddTextError> {
         let text = clean(text)?;
         let picture = picture::decode(picture)?;
