@@ -14,6 +14,7 @@ pub mod caller;
 pub mod seen;
 pub mod telegram;
 pub mod yookassa;
+pub mod fal;
 pub mod pages;
 pub mod tls;
 pub mod server;
