@@ -6,3 +6,7 @@
 pub mod settings;
 pub mod document;
 pub mod faults;
+pub mod faults_api;
+pub mod caller;
+pub mod seen;
+pub mod yookassa;

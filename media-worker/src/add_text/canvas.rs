@@ -1,0 +1,73 @@
+//! The pixels that are drawn on.
+
+use image::{DynamicImage, RgbImage, RgbaImage};
+
+use crate::picture::PictureFormat;
+
+/// A picture that is drawn on, with transparency only if it had any.
+#[derive(Debug)]
+pub(super) enum Canvas {
+    Opaque(RgbImage),
+    Transparent(RgbaImage),
+}
+
+impl Canvas {
+    pub(super) fn new(format: PictureFormat, pixels: DynamicImage) -> Self {
+        if format != PictureFormat::Jpeg && pixels.color().has_alpha() {
+            Self::Transparent(pixels.into_rgba8())
+        } else {
+            Self::Opaque(pixels.into_rgb8())
+        }
+    }
+
+    pub(super) fn width(&self) -> u32 {
+        match self {
+            Self::Opaque(pixels) => pixels.width(),
+            Self::Transparent(pixels) => pixels.width(),
+        }
+    }
+
+    pub(super) fn height(&self) -> u32 {
+        match self {
+            Self::Opaque(pixels) => pixels.height(),
+            Self::Transparent(pixels) => pixels.height(),
+        }
+    }
+
+    /// Lays a colour over a pixel, as strongly as `alpha` says. Outside of the picture: nothing.
+    pub(super) fn blend(&mut self, x: u32, y: u32, color: [u8; 3], alpha: u8) {
+        match self {
+            Self::Opaque(pixels) => {
+                if let Some(pixel) = pixels.get_pixel_mut_checked(x, y) {
+                    for (below, above) in pixel.0.iter_mut().zip(color) {
+                        *below = mix(*below, above, u32::from(alpha), 255);
+                    }
+                }
+            }
+            Self::Transparent(pixels) => {
+                if let Some(pixel) = pixels.get_pixel_mut_checked(x, y) {
+                    let [red, green, blue, below_alpha] = &mut pixel.0;
+                    // The less there was below, the more the colour is the new one's.
+                    let above = u32::from(alpha) * 255;
+                    let whole = above + u32::from(*below_alpha) * (255 - u32::from(alpha));
+                    if whole > 0 {
+                        for (below, above_color) in [red, green, blue].into_iter().zip(color) {
+                            *below = mix(*below, above_color, above, whole);
+                        }
+                    }
+                    *below_alpha = rounded(whole, 255);
+                }
+            }
+        }
+    }
+}
+
+/// `below` and `above` in the proportion `share` of `whole`.
+fn mix(below: u8, above: u8, share: u32, whole: u32) -> u8 {
+    rounded(u32::from(below) * (whole - share) + u32::from(above) * share, whole)
+}
+
+/// The quotient, rounded. For what is at most 255 times the divisor.
+fn rounded(dividend: u32, divisor: u32) -> u8 {
+    u8::try_from((dividend + divisor / 2) / divisor).unwrap_or(u8::MAX)
+}

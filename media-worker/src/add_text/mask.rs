@@ -1,0 +1,93 @@
+//! How much of each pixel is covered by ink of one colour.
+
+/// A rectangle of pixels, each covered 0 … 255.
+///
+/// Invariant: `coverage` has `width * height` values, row by row.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Mask {
+    pub(super) left: i32,
+    pub(super) top: i32,
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) coverage: Vec<u8>,
+}
+
+/// The left, top, right and lower edge of a rectangle; the last two are outside of it.
+pub(super) type Corners = [i32; 4];
+
+impl Mask {
+    /// None if there are more or fewer values than pixels.
+    pub(super) fn new(
+        (left, top): (i32, i32),
+        (width, height): (usize, usize),
+        coverage: Vec<u8>,
+    ) -> Option<Self> {
+        (width.checked_mul(height) == Some(coverage.len())).then_some(Self {
+            left,
+            top,
+            width,
+            height,
+            coverage,
+        })
+    }
+
+    /// An empty mask over all of these rectangles, as far as they lie in the picture.
+    pub(super) fn covering(
+        rectangles: impl Iterator<Item = Corners>,
+        picture_width: u32,
+        picture_height: u32,
+    ) -> Self {
+        let [width, height] =
+            [picture_width, picture_height].map(|side| i32::try_from(side).unwrap_or(i32::MAX));
+        let [left, top, right, bottom] = rectangles
+            .reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])])
+            .unwrap_or_default();
+        let (left, top) = (left.clamp(0, width), top.clamp(0, height));
+        let (right, bottom) = (right.clamp(left, width), bottom.clamp(top, height));
+        let width = usize::try_from(right - left).unwrap_or(0);
+        let height = usize::try_from(bottom - top).unwrap_or(0);
+        Self { left, top, width, height, coverage: vec![0; width * height] }
+    }
+
+    /// The mask's rectangle when its origin is put at a place.
+    pub(super) fn corners_at(&self, x: i32, y: i32) -> Corners {
+        let (left, top) = (x.saturating_add(self.left), y.saturating_add(self.top));
+        let side = |side: usize| i32::try_from(side).unwrap_or(i32::MAX);
+        [left, top, left.saturating_add(side(self.width)), top.saturating_add(side(self.height))]
+    }
+
+    /// Adds another mask, its origin put at a place. What reaches over the edge is cut off.
+    pub(super) fn add(&mut self, other: &Self, x: i32, y: i32) {
+        let [left, top, ..] = other.corners_at(x, y);
+        let (skip_left, left) = overhang(left, self.left);
+        let (skip_top, top) = overhang(top, self.top);
+        let length = other.width.saturating_sub(skip_left).min(self.width.saturating_sub(left));
+        let rows = other.height.saturating_sub(skip_top).min(self.height.saturating_sub(top));
+        for row in 0..if length == 0 { 0 } else { rows } {
+            let from = &other.coverage[(skip_top + row) * other.width + skip_left..][..length];
+            let onto = &mut self.coverage[(top + row) * self.width + left..][..length];
+            for (onto, &from) in onto.iter_mut().zip(from) {
+                *onto = (*onto).max(from);
+            }
+        }
+    }
+
+    /// Calls with the place and coverage of every pixel that has any.
+    pub(super) fn for_each(&self, mut work: impl FnMut(i32, i32, u8)) {
+        for (y, row) in (self.top..).zip(self.coverage.chunks_exact(self.width.max(1))) {
+            for (x, &coverage) in (self.left..).zip(row) {
+                if coverage > 0 {
+                    work(x, y, coverage);
+                }
+            }
+        }
+    }
+}
+
+/// How much of something that begins at `start` lies before `edge`, and how far behind it the rest
+/// begins.
+fn overhang(start: i32, edge: i32) -> (usize, usize) {
+    let before = usize::try_from(i64::from(edge) - i64::from(start)).unwrap_or(0);
+    let behind = usize::try_from(i64::from(start) - i64::from(edge)).unwrap_or(0);
+    (before, behind)
+}
