@@ -35,7 +35,11 @@ impl Canvas {
     }
 
     /// Lays a colour over a pixel, as strongly as `alpha` says. Outside of the picture: nothing.
-    pub(super) fn blend(&mut self, x: u32, y: u32, color: [u8; 3], alpha: u8) {
+    pub(super) fn blend(&mut self, x: i32, y: i32, color: [u8; 3], alpha: u8) {
+        let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else { return };
+        if alpha == 0 {
+            return;
+        }
         match self {
             Self::Opaque(pixels) => {
                 if let Some(pixel) = pixels.get_pixel_mut_checked(x, y) {

@@ -1,5 +1,5 @@
-//! Glyphs onto the canvas: all outlines first, so that none lies over a neighbour's letter, then
-//! the letters in white and the emoji in their own colours.
+//! Glyphs onto the canvas: all outlines first, so that none lies over its neighbour, then the
+//! letters in white and the emoji in their own colours.
 
 use std::collections::HashMap;
 
@@ -15,74 +15,85 @@ const OUTLINE: [u8; 3] = [0, 0, 0];
 
 /// Draws the text.
 pub(super) fn draw(canvas: &mut Canvas, system: &mut FontSystem, text: &Typeset) {
-    let mut images = SwashCache::new();
-    let mut inks: HashMap<CacheKey, (Mask, Mask)> = HashMap::new();
-    for glyph in &text.glyphs {
-        if let Some(image) = images.get_image(system, glyph.cache_key)
-            && image.content == SwashContent::Mask
-            && let Some(ink) = ink(image)
-        {
-            inks.entry(glyph.cache_key).or_insert_with(|| {
-                let outline = outline::grow(&ink, text.outline_thickness());
-                (ink, outline)
-            });
-        }
-    }
-
+    let glyphs = rasterize(system, text);
     let placed =
-        || text.glyphs.iter().filter_map(|glyph| Some((glyph, inks.get(&glyph.cache_key)?)));
-    for (color, layer) in [
-        (OUTLINE, flatten(canvas, placed().map(|(glyph, (_, outline))| (glyph, outline)))),
-        (FILL, flatten(canvas, placed().map(|(glyph, (ink, _))| (glyph, ink)))),
-    ] {
-        layer.for_each(|x, y, coverage| blend(canvas, (x, y), color, coverage));
-    }
+        || text.glyphs.iter().filter_map(|glyph| Some((glyph, glyphs.get(&glyph.cache_key)?)));
 
-    for glyph in &text.glyphs {
-        if let Some(image) = images.get_image(system, glyph.cache_key)
-            && image.content == SwashContent::Color
-        {
-            draw_emoji(canvas, glyph, image);
+    let outlines = placed().map(|(place, glyph)| (place, &glyph.outline));
+    lay(canvas, OUTLINE, &flatten(canvas, outlines));
+    let letters = placed().filter(|(_, glyph)| glyph.colors.is_none());
+    lay(canvas, FILL, &flatten(canvas, letters.map(|(place, glyph)| (place, &glyph.ink))));
+    for (place, glyph) in placed() {
+        if let Some(colors) = &glyph.colors {
+            draw_emoji(canvas, place, &glyph.ink, colors);
         }
     }
 }
 
-fn ink(image: &SwashImage) -> Option<Mask> {
-    let placement = image.placement;
-    Mask::new(
-        (placement.left, -placement.top),
-        (usize::try_from(placement.width).ok()?, usize::try_from(placement.height).ok()?),
-        image.data.clone(),
-    )
+/// One glyph's pixels.
+struct Glyph {
+    ink: Mask,
+    outline: Mask,
+    /// Of emoji: a colour for each pixel of the ink.
+    colors: Option<Vec<[u8; 3]>>,
+}
+
+/// Each glyph once, however often it stands in the text.
+fn rasterize(system: &mut FontSystem, text: &Typeset) -> HashMap<CacheKey, Glyph> {
+    let mut cache = SwashCache::new();
+    let mut glyphs = HashMap::new();
+    for key in text.glyphs.iter().map(|glyph| glyph.cache_key) {
+        if !glyphs.contains_key(&key)
+            && let Some(image) = cache.get_image_uncached(system, key)
+            && let Some(glyph) = glyph(image, text)
+        {
+            glyphs.insert(key, glyph);
+        }
+    }
+    glyphs
+}
+
+fn glyph(image: SwashImage, text: &Typeset) -> Option<Glyph> {
+    let corner = (image.placement.left, image.placement.top.checked_neg()?);
+    let sides = (image.placement.width, image.placement.height);
+    match image.content {
+        SwashContent::Mask => {
+            let ink = Mask::new(corner, sides, image.data)?;
+            let outline = outline::grow(&ink, text.outline_thickness());
+            Some(Glyph { ink, outline, colors: None })
+        }
+        SwashContent::Color | SwashContent::SubpixelMask => {
+            let (pixels, _) = image.data.as_chunks::<4>();
+            let coverage = pixels.iter().map(|&[.., alpha]| alpha).collect();
+            let ink = Mask::new(corner, sides, coverage)?;
+            let outline = outline::grow(&ink.solid(), text.emoji_outline_thickness());
+            let colors = pixels.iter().map(|&[red, green, blue, _]| [red, green, blue]).collect();
+            Some(Glyph { ink, outline, colors: Some(colors) })
+        }
+    }
 }
 
 /// One mask of many, so that where two overlap the colour is laid on once.
 fn flatten<'a>(
     canvas: &Canvas,
-    placed: impl Iterator<Item = (&'a PhysicalGlyph, &'a Mask)> + Clone,
+    masks: impl Iterator<Item = (&'a PhysicalGlyph, &'a Mask)> + Clone,
 ) -> Mask {
-    let corners = placed.clone().map(|(glyph, mask)| mask.corners_at(glyph.x, glyph.y));
+    let corners = masks.clone().map(|(place, mask)| mask.corners_at(place.x, place.y));
     let mut layer = Mask::covering(corners, canvas.width(), canvas.height());
-    for (glyph, mask) in placed {
-        layer.add(mask, glyph.x, glyph.y);
+    for (place, mask) in masks {
+        layer.add(mask, place.x, place.y);
     }
     layer
 }
 
-fn draw_emoji(canvas: &mut Canvas, glyph: &PhysicalGlyph, image: &SwashImage) {
-    let left = glyph.x.saturating_add(image.placement.left);
-    let top = glyph.y.saturating_sub(image.placement.top);
-    let (pixels, _) = image.data.as_chunks::<4>();
-    let places = (top..)
-        .take(image.placement.height as usize)
-        .flat_map(|y| (left..).take(image.placement.width as usize).map(move |x| (x, y)));
-    for (place, &[red, green, blue, alpha]) in places.zip(pixels) {
-        blend(canvas, place, [red, green, blue], alpha);
+fn lay(canvas: &mut Canvas, color: [u8; 3], layer: &Mask) {
+    for (x, y, coverage) in layer.pixels_at(0, 0) {
+        canvas.blend(x, y, color, coverage);
     }
 }
 
-fn blend(canvas: &mut Canvas, (x, y): (i32, i32), color: [u8; 3], alpha: u8) {
-    if let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) {
-        canvas.blend(x, y, color, alpha);
+fn draw_emoji(canvas: &mut Canvas, place: &PhysicalGlyph, ink: &Mask, colors: &[[u8; 3]]) {
+    for ((x, y, coverage), &color) in ink.pixels_at(place.x, place.y).zip(colors) {
+        canvas.blend(x, y, color, coverage);
     }
 }

@@ -54,6 +54,11 @@ impl Typeset {
     pub(super) fn outline_thickness(&self) -> f32 {
         (self.font_size * OUTLINE_SHARE).max(1.0)
     }
+
+    /// In pixels. Emoji have colours of their own and need less.
+    pub(super) fn emoji_outline_thickness(&self) -> f32 {
+        (self.outline_thickness() / 2.0).max(1.0)
+    }
 }
 
 /// The sides of the picture, in pixels.

@@ -19,9 +19,10 @@ impl Mask {
     /// None if there are more or fewer values than pixels.
     pub(super) fn new(
         (left, top): (i32, i32),
-        (width, height): (usize, usize),
+        (width, height): (u32, u32),
         coverage: Vec<u8>,
     ) -> Option<Self> {
+        let (width, height) = (usize::try_from(width).ok()?, usize::try_from(height).ok()?);
         (width.checked_mul(height) == Some(coverage.len())).then_some(Self {
             left,
             top,
@@ -29,6 +30,12 @@ impl Mask {
             height,
             coverage,
         })
+    }
+
+    /// Without the pixels that are less than half covered, such as the faint glow around an emoji.
+    pub(super) fn solid(&self) -> Self {
+        let solid = |&coverage: &u8| if coverage < 128 { 0 } else { coverage };
+        Self { coverage: self.coverage.iter().map(solid).collect(), ..*self }
     }
 
     /// An empty mask over all of these rectangles, as far as they lie in the picture.
@@ -72,15 +79,11 @@ impl Mask {
         }
     }
 
-    /// Calls with the place and coverage of every pixel that has any.
-    pub(super) fn for_each(&self, mut work: impl FnMut(i32, i32, u8)) {
-        for (y, row) in (self.top..).zip(self.coverage.chunks_exact(self.width.max(1))) {
-            for (x, &coverage) in (self.left..).zip(row) {
-                if coverage > 0 {
-                    work(x, y, coverage);
-                }
-            }
-        }
+    /// Every pixel's place and coverage, row by row, when the mask's origin is put at a place.
+    pub(super) fn pixels_at(&self, x: i32, y: i32) -> impl Iterator<Item = (i32, i32, u8)> {
+        let [left, top, ..] = self.corners_at(x, y);
+        let rows = (top..).zip(self.coverage.chunks_exact(self.width.max(1)));
+        rows.flat_map(move |(y, row)| (left..).zip(row).map(move |(x, &coverage)| (x, y, coverage)))
     }
 }
 
