@@ -13,5 +13,5 @@ mod cost;
 
 pub use cost::{MicroUsd, Units};
 pub use ids::{BadId, InputId, JobKey, OperationId, UserId};
-pub use job::{FalRequest, Failure, FailureReason, Job, ResultPicture, Stage, Submission, Work};
+pub use job::{Failure, FailureReason, FalRequest, Job, ResultPicture, Stage, Submission, Work};
 pub use mode::{Mode, PROMPT_MAX, RequestError};

@@ -39,7 +39,8 @@ impl FalKeys {
             .map(SecretString::from)
             .collect();
         anyhow::ensure!(!keys.is_empty(), "it is empty");
-        let sendable = |key: &SecretString| key.expose_secret().bytes().all(|b| b.is_ascii_graphic());
+        let sendable =
+            |key: &SecretString| key.expose_secret().bytes().all(|b| b.is_ascii_graphic());
         anyhow::ensure!(keys.iter().all(sendable), "a key holds what cannot be sent in a header");
         Ok(Self(keys))
     }

@@ -61,7 +61,7 @@ pub(super) fn error_type(body: &[u8]) -> (Option<String>, bool) {
     let from_fal = body.detail.is_some() || body.error_type.is_some();
     let first = match body.detail {
         Some(Detail::List(items)) => items.into_iter().next().map(|item| item.kind),
-        Some(Detail::Text(_) | Detail::Other(_)) | None => None,
+        Some(Detail::Text(_)) | None => None,
     };
     (body.error_type.or(first).filter(|kind| !kind.is_empty()), from_fal)
 }
@@ -102,7 +102,8 @@ mod tests {
     fn each_refusal_has_its_reason() {
         use FailureReason::{BadInput, ContentRefused, ProviderFailed, TimedOut};
 
-        let typed = |kind: &str| format!(r#"{{"detail":[{{"loc":[],"msg":"m","type":"{kind}"}}]}}"#);
+        let typed =
+            |kind: &str| format!(r#"{{"detail":[{{"loc":[],"msg":"m","type":"{kind}"}}]}}"#);
         for kind in CONTENT {
             check(422, &typed(kind), ContentRefused, kind);
         }

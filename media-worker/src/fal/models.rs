@@ -95,7 +95,9 @@ pub struct ModelInput {
 impl Model {
     /// The mode's endpoint; `name` is empty or the endpoint's id.
     pub fn find(mode: Mode, name: &str) -> Option<&'static Self> {
-        MODELS.iter().find(|model| model.mode == mode && (name.is_empty() || name == model.endpoint))
+        MODELS
+            .iter()
+            .find(|model| model.mode == mode && (name.is_empty() || name == model.endpoint))
     }
 
     /// The body of a submit. `seed` makes the picture unlike others, and the request one that can

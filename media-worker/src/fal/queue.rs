@@ -245,7 +245,8 @@ impl Fal {
 
 /// The endpoint without its sub-path: `owner/alias`, or three parts for workflows.
 fn app(endpoint: &str) -> String {
-    let parts = if endpoint.starts_with("workflows/") || endpoint.starts_with("comfy/") { 3 } else { 2 };
+    let parts =
+        if endpoint.starts_with("workflows/") || endpoint.starts_with("comfy/") { 3 } else { 2 };
     endpoint.split('/').take(parts).collect::<Vec<_>>().join("/")
 }
 
@@ -297,9 +298,10 @@ fn output(body: &[u8], units: Option<Units>) -> Result<ResultAnswer, ReadError> 
     }
     Ok(match output.first_url() {
         Some(url) => ResultAnswer::Picture { url: url.to_owned(), units },
-        None => {
-            ResultAnswer::Failed(Failure::new(FailureReason::ProviderFailed, "no_picture_in_result"))
-        }
+        None => ResultAnswer::Failed(Failure::new(
+            FailureReason::ProviderFailed,
+            "no_picture_in_result",
+        )),
     })
 }
 

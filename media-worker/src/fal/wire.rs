@@ -21,13 +21,12 @@ pub(super) struct ErrorBody {
     pub(super) error_type: Option<String>,
 }
 
-/// The models' list, or the platform's text.
+/// The models' list, or the platform's text, which says nothing that can be branched on.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Detail {
     List(Vec<DetailItem>),
-    Text(String),
-    Other(serde::de::IgnoredAny),
+    Text(serde::de::IgnoredAny),
 }
 
 #[derive(Debug, Deserialize)]
@@ -121,12 +120,24 @@ mod tests {
             Some("https://x/a.png"),
             false,
         );
-        check(r#"{"image":{"url":"https://x/b.jpg"},"timings":{}}"#, Some("https://x/b.jpg"), false);
+        check(
+            r#"{"image":{"url":"https://x/b.jpg"},"timings":{}}"#,
+            Some("https://x/b.jpg"),
+            false,
+        );
         check(r#"{"images":["https://x/c.png"],"image":null}"#, Some("https://x/c.png"), false);
         check(r#"{"description":"nothing"}"#, None, false);
         check(r#"{"images":[{"content_type":"image/png"}]}"#, None, false);
-        check(r#"{"images":["https://x/d"],"has_nsfw_concepts":[false]}"#, Some("https://x/d"), false);
-        check(r#"{"images":["https://x/e"],"has_nsfw_concepts":[true]}"#, Some("https://x/e"), true);
+        check(
+            r#"{"images":["https://x/d"],"has_nsfw_concepts":[false]}"#,
+            Some("https://x/d"),
+            false,
+        );
+        check(
+            r#"{"images":["https://x/e"],"has_nsfw_concepts":[true]}"#,
+            Some("https://x/e"),
+            true,
+        );
         check(r#"{"images":null,"has_nsfw_concepts":[null]}"#, None, false);
     }
 
@@ -135,13 +146,15 @@ mod tests {
         let read = |body: &str| serde_json::from_str::<ErrorBody>(body).unwrap();
 
         let list = read(r#"{"detail":[{"loc":["body",0],"msg":"m","type":"image_too_small"}]}"#);
-        assert!(matches!(list.detail, Some(Detail::List(items)) if items[0].kind == "image_too_small"));
+        assert!(
+            matches!(list.detail, Some(Detail::List(items)) if items[0].kind == "image_too_small")
+        );
 
         let text = read(r#"{"detail":"Request timed out","error_type":"request_timeout"}"#);
         assert!(matches!(text.detail, Some(Detail::Text(_))));
         assert_eq!(text.error_type.as_deref(), Some("request_timeout"));
 
         let odd = read(r#"{"detail":{"a":1}}"#);
-        assert!(matches!(odd.detail, Some(Detail::Other(_))));
+        assert!(matches!(odd.detail, Some(Detail::Text(_))));
     }
 }

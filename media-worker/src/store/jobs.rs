@@ -67,7 +67,8 @@ impl Store {
     pub async fn submit_job(&self, new: &NewJob) -> Result<Submitted, StoreError> {
         let mut tx = self.begin().await?;
         let mut inputs: Vec<String> = new.work.inputs.iter().map(ToString::to_string).collect();
-        let listed = serde_json::to_string(&inputs).map_err(|_| StoreError::Unreadable("inputs"))?;
+        let listed =
+            serde_json::to_string(&inputs).map_err(|_| StoreError::Unreadable("inputs"))?;
         let inserted = sqlx::query(
             "insert into jobs (user_id, operation_id, mode, model, prompt, inputs, payload_sha256, \
              request_id, created_at, deadline_at, run_at) \
@@ -133,10 +134,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn job_with_payload(
-        &self,
-        key: JobKey,
-    ) -> Result<Option<(Job, String)>, StoreError> {
+    pub async fn job_with_payload(&self, key: JobKey) -> Result<Option<(Job, String)>, StoreError> {
         let row = sqlx::query(concat!(
             "select ",
             job_columns!(),

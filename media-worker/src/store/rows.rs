@@ -4,7 +4,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use crate::domain::{
-    FalRequest, Failure, InputId, Job, JobKey, MicroUsd, ResultPicture, Stage, Submission, UserId,
+    Failure, FalRequest, InputId, Job, JobKey, MicroUsd, ResultPicture, Stage, Submission, UserId,
     Work,
 };
 
@@ -105,10 +105,7 @@ fn result(row: &AnyRow) -> Result<ResultPicture, StoreError> {
 }
 
 fn failure(row: &AnyRow) -> Result<Failure, StoreError> {
-    Ok(Failure {
-        reason: parsed(row, "failure_reason")?,
-        detail: row.try_get("failure_detail")?,
-    })
+    Ok(Failure { reason: parsed(row, "failure_reason")?, detail: row.try_get("failure_detail")? })
 }
 
 fn parsed<T: std::str::FromStr>(row: &AnyRow, column: &'static str) -> Result<T, StoreError> {

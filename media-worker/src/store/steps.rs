@@ -6,7 +6,7 @@
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use crate::domain::{FalRequest, Failure, JobKey, MicroUsd, ResultPicture, Submission};
+use crate::domain::{Failure, FalRequest, JobKey, MicroUsd, ResultPicture, Submission};
 
 use super::{Store, StoreError};
 
@@ -172,8 +172,7 @@ impl Store {
     /// # Errors
     /// When the lease is lost, or the database fails.
     pub async fn refunding(&self, lease: &Lease, why: &Failure) -> Result<(), StoreError> {
-        let changes =
-            "state = 'refunding', failure_reason = $4, failure_detail = $5, tries = 0";
+        let changes = "state = 'refunding', failure_reason = $4, failure_detail = $5, tries = 0";
         self.take(
             step(lease, changes, "'queued', 'submitting', 'submitted'")
                 .bind(why.reason.name())
@@ -199,10 +198,8 @@ impl Store {
     /// When the lease is lost, or the database fails.
     pub async fn failed(&self, lease: &Lease, why: &Failure, now: i64) -> Result<(), StoreError> {
         self.end(|| {
-            let changes = concat!(
-                "state = 'failed', failure_reason = $5, failure_detail = $6, ",
-                ended!()
-            );
+            let changes =
+                concat!("state = 'failed', failure_reason = $5, failure_detail = $6, ", ended!());
             step(lease, changes, "'committing', 'refunding'")
                 .bind(now)
                 .bind(why.reason.name())
