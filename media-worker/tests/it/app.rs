@@ -25,7 +25,7 @@ use tonic::{Status, Streaming};
 use wire::watch_results_response::Update;
 use wire::{JobState, Mode};
 
-use crate::billing::Billing;
+use crate::billing::{Billing, Held};
 use crate::database::{Database, Engine};
 use crate::fal::Fal;
 
@@ -69,6 +69,7 @@ impl Drop for Worker {
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) worker: Option<Worker>,
+    process_url: Option<String>,
     pub(crate) fal: Fal,
     pub(crate) billing: Billing,
     pub(crate) billing_url: String,
@@ -107,7 +108,16 @@ impl App {
         let billing = Billing::default();
         let billing_url = billing.serve().await;
         let fal = Fal::serve().await;
-        Self { worker: None, fal, billing, billing_url, settings, database, folder }
+        Self {
+            worker: None,
+            process_url: None,
+            fal,
+            billing,
+            billing_url,
+            settings,
+            database,
+            folder,
+        }
     }
 
     /// Starts a worker, after the one before was killed or stopped.
@@ -165,7 +175,16 @@ impl App {
     }
 
     pub(crate) fn media(&self) -> Media {
-        Media::new(client::channel(&self.worker.as_ref().unwrap().url).unwrap())
+        let url = match &self.worker {
+            Some(worker) => &worker.url,
+            None => self.process_url.as_ref().expect("a worker runs"),
+        };
+        Media::new(client::channel(url).unwrap())
+    }
+
+    /// The worker is a process of its own, at this address.
+    pub(crate) fn worker_at(&mut self, url: &str) {
+        self.process_url = Some(url.to_owned());
     }
 
     /// Uploads a picture in pieces.
@@ -242,6 +261,28 @@ impl App {
     /// Waits until the job ended.
     pub(crate) async fn ended(&self, operation_id: &str) -> wire::Job {
         self.until(operation_id, &[JobState::Succeeded, JobState::Failed]).await
+    }
+
+    /// Waits until billing has the commit of an operation.
+    pub(crate) async fn until_committed(&self, operation_id: &str) {
+        self.until_held(operation_id, |held| held.commits > 0).await;
+    }
+
+    /// Waits until a hold was extended so often.
+    pub(crate) async fn until_extended(&self, operation_id: &str, times: u32) {
+        self.until_held(operation_id, |held| held.extends >= times).await;
+    }
+
+    async fn until_held(&self, operation_id: &str, holds: impl Fn(&Held) -> bool) {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let held = self.billing.operation(operation_id);
+            if holds(&held) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "still {held:?}");
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 
     pub(crate) async fn fetch(

@@ -62,6 +62,8 @@ pub(crate) struct Script {
     pub(crate) queue: u32,
     /// Never completes.
     pub(crate) hang: bool,
+    /// A cancel is answered with: it is done already.
+    pub(crate) cancel_finds_it_done: bool,
     /// This status instead of a status, if any.
     pub(crate) status_code: Option<u16>,
     pub(crate) result: OnResult,
@@ -84,6 +86,7 @@ impl Default for Script {
             submit: OnSubmit::Take,
             queue: 0,
             hang: false,
+            cancel_finds_it_done: false,
             status_code: None,
             result: OnResult::Images,
             file: pictures::png(64, 48, 9),
@@ -310,7 +313,11 @@ async fn queue(State(fal): State<Fal>, request: Request) -> Response {
         (&Method::GET, "/status") => status(&fal, &id),
         (&Method::GET, "") => result(&fal, &id),
         (&Method::PUT, "/cancel") => {
-            fal.seen().cancelled.push(id);
+            let mut seen = fal.seen();
+            if seen.script.cancel_finds_it_done {
+                return json_answer(400, &json!({"status": "ALREADY_COMPLETED"}));
+            }
+            seen.cancelled.push(id);
             json_answer(202, &json!({"status": "CANCELLATION_REQUESTED"}))
         }
         _ => json_answer(405, &json!({"detail": "Method Not Allowed"})),
