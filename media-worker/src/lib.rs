@@ -14,4 +14,5 @@ pub mod fal;
 pub mod store;
 pub mod domain;
 pub mod picture;
+pub mod inspector;
 pub mod add_text;

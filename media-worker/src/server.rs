@@ -20,6 +20,7 @@ use crate::board::Board;
 use crate::config::Config;
 use crate::fal::{Fal, FalKeys, FalUrls};
 use crate::grpc::{Door, MediaGrpc};
+use crate::inspector::Inspector;
 use crate::store::{PictureStore, Store};
 use crate::worker::{Parts, Worker};
 
@@ -29,6 +30,7 @@ const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 const BILLING_DEADLINE: Duration = Duration::from_secs(5);
 /// When calls still run so long after the shutdown began, they are cut.
 const DRAIN_MAX: Duration = Duration::from_secs(9);
+const CLOSE_MAX: Duration = Duration::from_millis(500);
 
 /// The addresses, opened.
 #[derive(Debug)]
@@ -87,6 +89,7 @@ impl App {
             pictures,
             fal,
             billing: Billing::new(billing).with_deadline(BILLING_DEADLINE),
+            inspector: Inspector::default(),
             board: Arc::new(Board::default()),
             settings: config.settings(),
         };
@@ -139,6 +142,7 @@ pub async fn serve(app: App, listeners: Listeners, shutdown: Shutdown) -> anyhow
             Ok(())
         }
     };
-    store.close().await;
+    // A connection that somebody still holds is not waited for.
+    tokio::time::timeout(CLOSE_MAX, store.close()).await.ok();
     served
 }

@@ -160,7 +160,7 @@ fn upscale_factor(width: i64, height: i64) -> Number {
     let by_pixels = (UPSCALE_PIXELS_MAX * 10_000 / (width * height).max(1)).isqrt();
     let by_side = UPSCALE_SIDE_MAX * 100 / width.max(height);
     let hundredths = by_pixels.min(by_side).clamp(UPSCALE_MIN, UPSCALE_MAX);
-    if hundredths % 100 == 0 {
+    if hundredths.is_multiple_of(100) {
         return Number::from(hundredths / 100);
     }
     let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);

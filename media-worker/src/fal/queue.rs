@@ -9,9 +9,7 @@ use url::Url;
 
 use crate::domain::{Failure, FailureReason, FalRequest, Submission, Units};
 
-use super::client::{
-    BODY_MAX, Fal, READ_TIMEOUT, SUBMIT_TIMEOUT, below, cause, count, is_loopback, read_body,
-};
+use super::client::{BODY_MAX, Fal, READ_TIMEOUT, SUBMIT_TIMEOUT, below, cause, count, read_body};
 use super::error::{ReadError, SubmitError, error_type, failure};
 use super::wire::{Output, QueueStatus};
 
@@ -306,9 +304,9 @@ fn output(body: &[u8], units: Option<Units>) -> Result<ResultAnswer, ReadError> 
 }
 
 impl Fal {
-    /// Whether a file may be fetched from there: over TLS, unless fal itself is on this machine.
+    /// Whether a file may be fetched from there: over TLS, unless fal itself is asked without.
     pub(super) fn may_fetch(&self, url: &Url) -> bool {
-        url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&self.urls.queue))
+        url.scheme() == "https" || (url.scheme() == "http" && self.urls.queue.scheme() == "http")
     }
 }
 

@@ -9,7 +9,6 @@ use wire::upload_input_request::Part as UploadPart;
 
 use crate::clock::now_ms;
 use crate::domain::{InputId, UserId};
-use crate::picture;
 use crate::store::{Input, StoreError};
 
 use super::convert::{pixels, user};
@@ -36,12 +35,9 @@ pub(super) async fn upload(
     // Bounds the memory that pictures in transit take; the others wait unread.
     let _place = door.uploading.acquire().await.map_err(|_| MediaError::Busy)?;
     let bytes = pieces::collect(&mut stream).await?;
-    let checked = bytes.clone();
-    let (picture, sha256) = spawn_blocking(move || {
-        let picture = picture::inspect(&checked)?;
-        Ok::<_, MediaError>((picture, hex::encode(Sha256::digest(&checked))))
-    })
-    .await??;
+    let picture = door.parts.inspector.inspect(bytes.clone()).await??;
+    let hashed = bytes.clone();
+    let sha256 = spawn_blocking(move || hex::encode(Sha256::digest(&hashed))).await?;
     let new = Input {
         id: InputId::fresh(),
         content_type: picture.format.content_type().to_owned(),

@@ -1,14 +1,13 @@
 //! From being at fal.ai to a stored picture: poll, read the result, fetch, check, store.
 
 use bytes::Bytes;
-use tokio::task::spawn_blocking;
 
 use crate::clock::now_ms;
 use crate::domain::{
     FailureReason, FalRequest, Job, JobKey, MicroUsd, ResultPicture, Stage, Submission, Units,
 };
 use crate::fal::{Cancelled, DownloadError, Model, Progress, ReadError, ResultAnswer};
-use crate::picture::{self, Picture};
+use crate::picture::{BYTES_MAX, Picture};
 use crate::settings::pause_after;
 
 use super::run::{Lost, Next, Run, Waited, durably};
@@ -167,10 +166,8 @@ impl Run {
     }
 
     async fn fetch(&self, url: &str) -> Result<(Picture, Bytes), DownloadError> {
-        let bytes = self.parts().fal.download(url, picture::BYTES_MAX).await?;
-        let checked = bytes.clone();
-        let picture = spawn_blocking(move || picture::inspect(&checked)).await;
-        match picture {
+        let bytes = self.parts().fal.download(url, BYTES_MAX).await?;
+        match self.parts().inspector.inspect(bytes.clone()).await {
             Ok(Ok(picture)) => Ok((picture, bytes)),
             // A file that broke off looks like this as well.
             Ok(Err(error)) => Err(DownloadError::Retry(error.to_string())),

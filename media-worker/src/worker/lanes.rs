@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 use crate::board::Board;
 use crate::clock::{millis, now_ms};
 use crate::fal::Fal;
+use crate::inspector::Inspector;
 use crate::settings::Settings;
 use crate::store::{Claim, Lane, PictureStore, Store};
 
@@ -38,6 +39,8 @@ pub struct Parts {
     pub fal: Fal,
     /// Where operations are settled.
     pub billing: Billing,
+    /// What checks pictures.
+    pub inspector: Inspector,
     /// What is told at once.
     pub board: Arc<Board>,
     /// Bounds.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use media_worker::add_text::TextRenderer;
 use media_worker::board::Board;
 use media_worker::fal::{Fal as FalClient, FalKeys, FalUrls};
+use media_worker::inspector::Inspector;
 use media_worker::server::{self, App as Served, Listeners};
 use media_worker::settings::Settings;
 use media_worker::store::{PictureStore, Store};
@@ -152,6 +153,7 @@ impl App {
                 fal: FalClient::new(urls, FalKeys::parse(&"test:key".into()).unwrap()).unwrap(),
                 billing: client::Billing::new(client::channel(&billing_url).unwrap())
                     .with_deadline(Duration::from_millis(500)),
+                inspector: Inspector::default(),
                 board: Arc::new(Board::default()),
                 settings,
             };

@@ -75,10 +75,9 @@ async fn a_job_that_kills_its_workers_is_given_up_and_refunded(
     let operation = app.generate().await;
     app.stop().await;
     let store = Store::connect(&app.database.url).await.unwrap();
-    let mut now = now_ms() + 10_000;
-    for _ in 0..5 {
-        store.claim(Lane::Work, now, 1).await.unwrap().unwrap();
-        now += 1;
+    let now = now_ms() + 10_000;
+    for nth in 0..5 {
+        store.claim(Lane::Work, now + nth, 1).await.unwrap().unwrap();
     }
     store.close().await;
     drop(store);
