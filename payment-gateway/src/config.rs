@@ -22,7 +22,7 @@ const RETURN_URL_LENGTH_MAX: usize = 2048;
 #[command(name = "payment-gateway", version)]
 pub struct Config {
     /// Where billing-svc is.
-    #[arg(long, env, default_value = "http://127.0.0.1:50051")]
+    #[arg(long, env, default_value = "http://127.0.0.1:50051", value_parser = grpc_url)]
     pub billing_url: String,
 
     /// Where gRPC is served.
@@ -136,6 +136,15 @@ fn secret(text: &str) -> Result<SecretString, String> {
         Ok(text.to_owned().into())
     } else {
         Err("expected the shop's secret key: printable characters, no spaces".to_owned())
+    }
+}
+
+fn grpc_url(text: &str) -> Result<String, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "https" | "http") && url.has_host() => {
+            Ok(text.to_owned())
+        }
+        _ => Err("expected an address such as http://127.0.0.1:50051".to_owned()),
     }
 }
 

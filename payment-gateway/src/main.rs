@@ -10,16 +10,12 @@ use proto::service::telemetry;
 async fn main() -> anyhow::Result<()> {
     rustls::crypto::ring::default_provider().install_default().ok();
     dotenvy::dotenv().ok();
-    let config: Config = config::parse();
-    telemetry::init(&config.common);
+    let settings: Config = config::parse();
+    telemetry::init(&settings.common);
     let shutdown = Shutdown::on_signals()?;
 
-    let listeners = Listeners::open(&config).await?;
-    tracing::info!(
-        grpc.addr = %config.payments_listen,
-        http.addr = %config.payments_http_listen,
-        admin.addr = %config.payments_admin_listen,
-        "serving"
-    );
-    server::serve(config, listeners, shutdown).await
+    let listeners = Listeners::open(&settings)
+        .await
+        .unwrap_or_else(|error| config::refuse("payment-gateway", format_args!("{error:#}")));
+    server::serve(settings, listeners, shutdown).await
 }

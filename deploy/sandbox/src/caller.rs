@@ -24,11 +24,17 @@ pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
+/// Marks an answer that is not one.
+#[derive(Clone, Copy, Debug)]
+pub struct HungUp;
+
 /// Closes the connection without an answer: hyper has not flushed the head of a response when the
 /// first read of its body fails.
 pub fn hang_up() -> Response {
     let broken = stream::once(async {
         Err::<&'static [u8], _>(std::io::Error::from(std::io::ErrorKind::ConnectionAborted))
     });
-    Response::new(Body::from_stream(broken))
+    let mut response = Response::new(Body::from_stream(broken));
+    response.extensions_mut().insert(HungUp);
+    response
 }

@@ -15,12 +15,10 @@ pub fn routes(faults: Faults) -> Router {
     Router::new().route("/_sandbox/faults", get(show).put(replace).patch(change)).with_state(faults)
 }
 
-#[expect(clippy::unused_async, reason = "a handler is async")]
 async fn show(State(faults): State<Faults>) -> Json<Switches> {
     Json(faults.all())
 }
 
-#[expect(clippy::unused_async, reason = "a handler is async")]
 async fn replace(State(faults): State<Faults>, body: Bytes) -> Response {
     let switches = serde_json::from_slice(&body)
         .map_err(|error| format!("send the switches as a JSON object: {error}"))
@@ -28,7 +26,6 @@ async fn replace(State(faults): State<Faults>, body: Bytes) -> Response {
     answer(&faults, switches)
 }
 
-#[expect(clippy::unused_async, reason = "a handler is async")]
 async fn change(State(faults): State<Faults>, body: Bytes) -> Response {
     let switches = changed(&faults.all(), &body).and_then(checked);
     answer(&faults, switches)

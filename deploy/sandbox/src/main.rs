@@ -1,1 +1,46 @@
-fn main() {}
+//! The sandbox: everything on one machine, with no account anywhere.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use proto::service::shutdown::Shutdown;
+use proto::service::{config, telemetry};
+use sandbox::config::Config;
+use sandbox::server::Server;
+use sandbox::settings::Settings;
+use sandbox::{document, launch};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let config: Config = config::parse();
+    telemetry::init(&config.common);
+    let asked_to_end = Shutdown::on_signals().context("listen for signals")?;
+
+    // The emulators end last: services that are stopping still talk to them.
+    let emulators_end = Shutdown::new();
+    let mut server = Server::start(&config, &emulators_end).await?;
+    announce(&server);
+    let settings = server.settings.clone();
+    let lived = tokio::select! {
+        ended = server.ended() => ended,
+        lived = live(&config, &settings, &asked_to_end) => lived,
+    };
+    emulators_end.request();
+    // What changed last is written by then.
+    tokio::time::sleep(document::WRITE_EVERY + Duration::from_millis(100)).await;
+    lived
+}
+
+async fn live(config: &Config, settings: &Settings, asked_to_end: &Shutdown) -> anyhow::Result<()> {
+    if config.emulators_only {
+        asked_to_end.requested().await;
+        return Ok(());
+    }
+    launch::run(config, settings, asked_to_end).await
+}
+
+#[expect(clippy::print_stdout, reason = "this line is for whoever started the sandbox")]
+fn announce(server: &Server) {
+    println!("sandbox: listening on http://{} and https://{}", server.http, server.https);
+}

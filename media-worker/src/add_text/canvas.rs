@@ -75,3 +75,59 @@ fn mix(below: u8, above: u8, share: u32, whole: u32) -> u8 {
 fn rounded(dividend: u32, divisor: u32) -> u8 {
     u8::try_from((dividend + divisor / 2) / divisor).unwrap_or(u8::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use image::{Rgb, Rgba};
+
+    use super::*;
+
+    #[track_caller]
+    fn check_opaque(below: [u8; 3], alpha: u8, expected: [u8; 3]) {
+        let mut canvas = Canvas::Opaque(RgbImage::from_pixel(1, 1, Rgb(below)));
+        canvas.blend(0, 0, [255, 0, 100], alpha);
+        let Canvas::Opaque(pixels) = canvas else { unreachable!("it was opaque") };
+        assert_eq!(pixels.get_pixel(0, 0).0, expected, "{below:?} {alpha}");
+    }
+
+    #[track_caller]
+    fn check_transparent(below: [u8; 4], alpha: u8, expected: [u8; 4]) {
+        let mut canvas = Canvas::Transparent(RgbaImage::from_pixel(1, 1, Rgba(below)));
+        canvas.blend(0, 0, [255, 0, 100], alpha);
+        let Canvas::Transparent(pixels) = canvas else { unreachable!("it was transparent") };
+        assert_eq!(pixels.get_pixel(0, 0).0, expected, "{below:?} {alpha}");
+    }
+
+    #[test]
+    fn colours_mix_by_their_strength() {
+        check_opaque([0, 0, 0], 0, [0, 0, 0]);
+        check_opaque([9, 9, 9], 255, [255, 0, 100]);
+        check_opaque([0, 255, 100], 128, [128, 127, 100]);
+        check_transparent([9, 9, 9, 0], 0, [9, 9, 9, 0]);
+        check_transparent([9, 9, 9, 0], 128, [255, 0, 100, 128]);
+        check_transparent([9, 9, 9, 40], 255, [255, 0, 100, 255]);
+        check_transparent([0, 255, 100, 255], 128, [128, 127, 100, 255]);
+    }
+
+    #[test]
+    fn places_outside_of_the_picture_are_left_alone() {
+        let mut canvas = Canvas::Opaque(RgbImage::new(2, 2));
+        for (x, y) in [(-1, 0), (0, -1), (2, 0), (0, 2), (i32::MIN, i32::MAX)] {
+            canvas.blend(x, y, [255; 3], 255);
+        }
+
+        assert!(matches!(canvas, Canvas::Opaque(pixels) if pixels.iter().all(|&value| value == 0)));
+    }
+
+    #[test]
+    fn only_a_picture_with_transparency_keeps_it() {
+        let canvas = |format, pixels| Canvas::new(format, pixels);
+        let clear = || DynamicImage::new_rgba8(1, 1);
+        let solid = || DynamicImage::new_luma8(1, 1);
+
+        assert!(matches!(canvas(PictureFormat::Png, clear()), Canvas::Transparent(_)));
+        assert!(matches!(canvas(PictureFormat::Webp, clear()), Canvas::Transparent(_)));
+        assert!(matches!(canvas(PictureFormat::Png, solid()), Canvas::Opaque(_)));
+        assert!(matches!(canvas(PictureFormat::Jpeg, solid()), Canvas::Opaque(_)));
+    }
+}

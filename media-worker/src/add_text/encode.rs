@@ -85,3 +85,65 @@ fn with_profile<E: ImageEncoder>(mut encoder: E, profile: Option<&[u8]>) -> E {
 fn written(format: &'static str, result: ImageResult<()>) -> Result<(), AddTextError> {
     result.map_err(|_| AddTextError::Encode(format))
 }
+
+#[cfg(test)]
+mod tests {
+    use image::{ImageDecoder, ImageReader, Rgb, Rgba, RgbaImage};
+
+    use super::*;
+
+    fn profile(space: &[u8; 4]) -> Vec<u8> {
+        [[0; 16].as_slice(), space, &[7; 108]].concat()
+    }
+
+    fn kept_profile(canvas: &Canvas, format: PictureFormat, profile: &[u8]) -> Option<Vec<u8>> {
+        let (bytes, _) = encode(canvas, format, Some(profile)).unwrap();
+        let reader = ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format().unwrap();
+        reader.into_decoder().unwrap().icc_profile().unwrap()
+    }
+
+    /// Without its profile a photo of a phone comes back with paler colours.
+    #[test]
+    fn the_profile_of_the_colours_is_kept() {
+        let opaque = Canvas::Opaque(RgbImage::new(2, 2));
+        let transparent = Canvas::Transparent(RgbaImage::new(2, 2));
+
+        for (canvas, format) in [
+            (&opaque, PictureFormat::Jpeg),
+            (&opaque, PictureFormat::Png),
+            (&transparent, PictureFormat::Webp),
+        ] {
+            let rgb = profile(b"RGB ");
+            assert_eq!(kept_profile(canvas, format, &rgb), Some(rgb), "{format:?}");
+            assert_eq!(kept_profile(canvas, format, &profile(b"CMYK")), None, "{format:?}");
+            assert_eq!(kept_profile(canvas, format, b"short"), None, "{format:?}");
+        }
+    }
+
+    /// What no encoder can make small.
+    fn noise(at: usize) -> u8 {
+        let mixed = u64::try_from(at).unwrap().wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9).to_be_bytes()[0]
+    }
+
+    #[test]
+    fn a_png_that_gets_too_large_becomes_a_jpeg() {
+        let mut pixels = RgbImage::from_pixel(2_700, 2_700, Rgb([0; 3]));
+        pixels.iter_mut().enumerate().for_each(|(at, value)| *value = noise(at));
+        let (bytes, format) = encode(&Canvas::Opaque(pixels), PictureFormat::Webp, None).unwrap();
+
+        assert_eq!(format, PictureFormat::Jpeg);
+        assert!(bytes.len() <= BYTES_MAX && bytes.starts_with(&[0xFF, 0xD8]));
+    }
+
+    #[test]
+    fn a_transparent_picture_that_gets_too_large_is_refused() {
+        let mut pixels = RgbaImage::from_pixel(2_400, 2_400, Rgba([0; 4]));
+        pixels.iter_mut().enumerate().for_each(|(at, value)| *value = noise(at));
+
+        assert_eq!(
+            encode(&Canvas::Transparent(pixels), PictureFormat::Png, None),
+            Err(AddTextError::ResultTooLarge)
+        );
+    }
+}

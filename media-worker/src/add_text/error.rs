@@ -14,7 +14,7 @@ pub enum AddTextError {
     /// Drawn so small, it could not be read.
     #[error("the text is too long for this picture: shorten it, or use fewer lines")]
     TextDoesNotFit,
-    /// No loaded font has them.
+    /// No loaded font has them. The message quotes the user's text: it is answered, and not logged.
     #[error("the fonts have no such characters: {characters}")]
     CharactersMissing { characters: String },
     #[error("the result is larger than {} MiB: use a smaller picture", BYTES_MAX / (1024 * 1024))]

@@ -146,3 +146,75 @@ fn faces(database: &Database) -> impl Iterator<Item = Face> {
 fn has_glyph(font: &Font, character: char) -> bool {
     font.as_swash().charmap().map(character) != 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_fonts_have_what_is_needed() {
+        let fonts = Fonts::built_in().unwrap();
+
+        assert_eq!(fonts.letters.family, "DejaVu Sans");
+        assert_eq!(fonts.letters.weight, Weight::BOLD);
+        let emoji = fonts.emoji.unwrap();
+        assert_eq!(emoji.face.family, "Noto Color Emoji");
+        for (character, has) in [('🎨', true), ('❤', true), ('Ж', false), ('₽', false)] {
+            assert_eq!(emoji.has(character), has, "{character}");
+        }
+    }
+
+    #[test]
+    fn a_folder_gives_its_fonts() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.TTF"), EMOJI).unwrap();
+        std::fs::write(folder.path().join("b.ttf"), LETTERS).unwrap();
+        std::fs::write(folder.path().join("LICENSE.txt"), "may be used").unwrap();
+        let fonts = Fonts::from_folder(folder.path()).unwrap();
+
+        assert_eq!(fonts.letters.family, "DejaVu Sans");
+        assert!(fonts.emoji.is_some());
+    }
+
+    #[test]
+    fn emoji_may_be_absent() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("b.ttf"), LETTERS).unwrap();
+
+        assert!(Fonts::from_folder(folder.path()).unwrap().emoji.is_none());
+    }
+
+    #[track_caller]
+    fn check_refused(files: &[(&str, &[u8])], message: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        let error = format!("{:#}", Fonts::from_folder(folder.path()).unwrap_err());
+        assert!(error.contains(message), "{error}");
+        assert!(error.contains(&folder.path().display().to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_is_of_no_use_is_refused_by_name() {
+        check_refused(&[], "no .ttf or .otf font in the folder");
+        check_refused(&[("readme.txt", b"fonts")], "no .ttf or .otf font in the folder");
+        check_refused(&[("broken.ttf", b"not a font")], "broken.ttf is not a font");
+        check_refused(&[("emoji.ttf", EMOJI)], "no font has Latin letters, Cyrillic letters");
+
+        let error = Fonts::from_folder(Path::new("/nowhere/fonts")).unwrap_err();
+        assert!(format!("{error:#}").contains("read the fonts folder /nowhere/fonts"));
+    }
+
+    #[test]
+    fn a_font_system_that_was_lost_is_replaced() {
+        let fonts = Fonts::built_in().unwrap();
+        let lost = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            fonts.with_system(|_| panic!("lost"));
+        }));
+
+        assert!(lost.is_err());
+        assert_eq!(fonts.with_system(|system| system.db().len()), 2);
+        assert_eq!(fonts.idle.lock().unwrap().len(), 1);
+    }
+}

@@ -94,3 +94,67 @@ fn overhang(start: i32, edge: i32) -> (usize, usize) {
     let behind = usize::try_from(i64::from(start) - i64::from(edge)).unwrap_or(0);
     (before, behind)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ink(left: i32, top: i32) -> Mask {
+        Mask::new((left, top), (2, 2), vec![10, 20, 30, 40]).unwrap()
+    }
+
+    #[track_caller]
+    fn check_added(at: (i32, i32), expected: [[u8; 3]; 3]) {
+        let mut layer = Mask::covering([[0, 0, 3, 3]].into_iter(), 3, 3);
+        layer.add(&ink(0, 0), at.0, at.1);
+        assert_eq!(layer.coverage, expected.concat(), "{at:?}");
+    }
+
+    #[test]
+    fn what_reaches_over_the_edge_is_cut_off() {
+        check_added((0, 0), [[10, 20, 0], [30, 40, 0], [0, 0, 0]]);
+        check_added((1, 1), [[0, 0, 0], [0, 10, 20], [0, 30, 40]]);
+        check_added((2, 2), [[0, 0, 0], [0, 0, 0], [0, 0, 10]]);
+        check_added((-1, -1), [[40, 0, 0], [0, 0, 0], [0, 0, 0]]);
+        check_added((-1, 2), [[0, 0, 0], [0, 0, 0], [20, 0, 0]]);
+        for outside in [(3, 0), (0, 3), (-2, 0), (0, -2), (i32::MAX, i32::MIN), (i32::MIN, 9)] {
+            check_added(outside, [[0; 3]; 3]);
+        }
+    }
+
+    #[test]
+    fn the_stronger_of_two_coverages_stays() {
+        let mut layer = Mask::covering([[0, 0, 2, 2]].into_iter(), 9, 9);
+        layer.add(&ink(0, 0), 0, 0);
+        layer.add(&ink(0, 0), 1, 0);
+
+        assert_eq!(layer.coverage, [10, 20, 30, 40]);
+    }
+
+    #[test]
+    fn a_layer_covers_what_lies_in_the_picture() {
+        let covering = |rectangles: &[Corners]| {
+            let layer = Mask::covering(rectangles.iter().copied(), 100, 50);
+            (layer.left, layer.top, layer.width, layer.height)
+        };
+
+        assert_eq!(covering(&[[10, 20, 30, 25], [15, 5, 40, 22]]), (10, 5, 30, 20));
+        assert_eq!(covering(&[[-5, -5, 200, 200]]), (0, 0, 100, 50));
+        assert_eq!(covering(&[[200, 200, 300, 300]]), (100, 50, 0, 0));
+        assert_eq!(covering(&[]), (0, 0, 0, 0));
+    }
+
+    #[test]
+    fn pixels_are_told_where_they_lie() {
+        let pixels: Vec<_> = ink(-1, 2).pixels_at(10, 10).collect();
+
+        assert_eq!(pixels, [(9, 12, 10), (10, 12, 20), (9, 13, 30), (10, 13, 40)]);
+        assert_eq!(Mask::default().pixels_at(0, 0).count(), 0);
+    }
+
+    #[test]
+    fn a_mask_has_a_value_for_each_pixel() {
+        assert!(Mask::new((0, 0), (2, 2), vec![0; 3]).is_none());
+        assert!(Mask::new((0, 0), (u32::MAX, u32::MAX), vec![0; 3]).is_none());
+    }
+}

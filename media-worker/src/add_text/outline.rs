@@ -96,3 +96,76 @@ impl Envelope {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same by asking every pixel of the ink.
+    fn grown_slowly(ink: &Mask, thickness: f32) -> Vec<u8> {
+        let reach = reach(thickness);
+        let (width, height) = (ink.width + 2 * reach, ink.height + 2 * reach);
+        let mut coverage = Vec::new();
+        for y in 0..height {
+            for x in 0..width {
+                let mut least = f32::INFINITY;
+                for (at, &value) in ink.coverage.iter().enumerate().filter(|(_, value)| **value > 0)
+                {
+                    let dx = x as f32 - (at % ink.width + reach) as f32;
+                    let dy = y as f32 - (at / ink.width + reach) as f32;
+                    let within = (0.5 - f32::from(value) / 255.0).max(0.0);
+                    least = least.min(dx * dx + dy * dy + within * within);
+                }
+                let alpha = (thickness + 0.5 - least.sqrt()).clamp(0.0, 1.0) * 255.0;
+                coverage.push(alpha as u8);
+            }
+        }
+        coverage
+    }
+
+    /// Pixels that look random and are the same each time.
+    fn speckles(width: u32, height: u32, one_in: u32) -> Mask {
+        let mut state = 12_345_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state >> 8
+        };
+        let coverage =
+            (0..width * height).map(|_| if next() % one_in == 0 { next() as u8 } else { 0 });
+        Mask::new((3, -4), (width, height), coverage.collect()).unwrap()
+    }
+
+    #[test]
+    fn the_outline_is_all_within_a_distance() {
+        for (width, height, one_in) in [(1, 1, 1), (7, 5, 3), (20, 13, 11), (31, 40, 90), (9, 9, 1)]
+        {
+            for thickness in [1.0, 1.7, 4.0, 9.3] {
+                let ink = speckles(width, height, one_in);
+                let grown = grow(&ink, thickness);
+
+                let slow = grown_slowly(&ink, thickness);
+                let farthest = grown.coverage.iter().zip(&slow).map(|(a, b)| a.abs_diff(*b)).max();
+                assert!(farthest <= Some(1), "{width}x{height}, {thickness}: {farthest:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_outline_lies_around_its_ink() {
+        let ink = Mask::new((10, -20), (1, 1), vec![255]).unwrap();
+        let grown = grow(&ink, 2.0);
+
+        assert_eq!((grown.left, grown.top, grown.width, grown.height), (7, -23, 7, 7));
+        assert_eq!(grown.coverage[3 * 7 + 3], 255, "under the ink");
+        assert_eq!(grown.coverage[3 * 7 + 1], 127, "at the distance itself");
+        assert_eq!(grown.coverage[0], 0, "in the corner");
+    }
+
+    #[test]
+    fn no_ink_has_no_outline() {
+        let grown = grow(&Mask::new((0, 0), (3, 2), vec![0; 6]).unwrap(), 2.0);
+
+        assert!(grown.coverage.iter().all(|&coverage| coverage == 0));
+        grow(&Mask::default(), 2.0);
+    }
+}

@@ -111,3 +111,76 @@ fn style(
     };
     if is_emoji { Style::Emoji } else { Style::Letters }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_clean(text: &str, expected: Result<&str, AddTextError>) {
+        assert_eq!(clean(text), expected.map(str::to_owned), "{text:?}");
+    }
+
+    #[test]
+    fn only_what_can_be_drawn_is_left() {
+        check_clean("Привет", Ok("Привет"));
+        check_clean("  Привет,\tмир \n", Ok("Привет, мир"));
+        check_clean("раз\r\nдва\rтри\u{2028}четыре", Ok("раз\nдва\nтри\nчетыре"));
+        check_clean("a\0b\u{1B}[31mc\u{7F}\u{9B}", Ok("ab[31mc"));
+        check_clean("👩‍👩‍👧 ❤️", Ok("👩‍👩‍👧 ❤️"));
+    }
+
+    #[test]
+    fn a_text_without_ink_is_missing() {
+        for text in ["", "   ", "\n\n", "\0\u{7}", "\u{200B}\u{FEFF}", "\u{AD} \u{2060}"] {
+            check_clean(text, Err(AddTextError::TextMissing));
+        }
+    }
+
+    #[test]
+    fn characters_are_counted_and_not_bytes() {
+        check_clean(&"Ж".repeat(500), Ok(&"Ж".repeat(500)));
+        check_clean(&"Ж".repeat(501), Err(AddTextError::TextTooLong { max: 500 }));
+        check_clean(&format!("  {}  ", "Ж".repeat(500)), Ok(&"Ж".repeat(500)));
+        check_clean(&"x".repeat(10_000), Err(AddTextError::TextTooLong { max: 500 }));
+    }
+
+    /// Shows emoji spans in brackets.
+    #[track_caller]
+    fn check_spans(text: &str, expected: &str) {
+        let in_emoji_font = |character: char| {
+            character.is_ascii_digit()
+                || "#*©™↔☀❤✔🎨😀👩👧👍🏽🇷🇺🏴\u{200D}\u{20E3}".contains(character)
+        };
+        let shown: String = spans(text, in_emoji_font)
+            .into_iter()
+            .map(|(range, style)| match style {
+                Style::Letters => text[range].to_owned(),
+                Style::Emoji => format!("[{}]", &text[range]),
+            })
+            .collect();
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn emoji_are_told_from_letters() {
+        check_spans("", "");
+        check_spans("Привет 🎨 мир", "Привет [🎨] мир");
+        check_spans("😀", "[😀]");
+        check_spans("👩‍👩‍👧👍🏽🇷🇺!", "[👩‍👩‍👧👍🏽🇷🇺]!");
+        check_spans("☀ ☀\u{FE0F} ☀\u{FE0E}", "[☀] [☀\u{FE0F}] ☀\u{FE0E}");
+        check_spans(
+            "🏴\u{E0067}\u{E0062}\u{E0065}\u{E007F}a",
+            "[🏴\u{E0067}\u{E0062}\u{E0065}\u{E007F}]a",
+        );
+    }
+
+    #[test]
+    fn digits_and_signs_stay_letters_unless_asked_for() {
+        check_spans("№ 5 # * 10%", "№ 5 # * 10%");
+        check_spans("1\u{FE0F}\u{20E3} 2\u{20E3} 3", "[1\u{FE0F}\u{20E3}] [2\u{20E3}] 3");
+        check_spans("1\u{FE0F}", "1\u{FE0F}");
+        check_spans("© ©\u{FE0F} ™", "© [©\u{FE0F}] ™");
+        check_spans("a\u{200D}b\u{FE0F}", "a\u{200D}b\u{FE0F}");
+    }
+}

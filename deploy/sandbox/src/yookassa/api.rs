@@ -156,7 +156,7 @@ impl YooKassa {
     ) -> Result<Value, ApiError> {
         let key = key(parts)?;
         let body = json_body(parts, body)?;
-        let base = origin(parts);
+        let base = self.page_base(parts);
         let origin = Origin { shop_id: &self.settings.shop_id, base: &base };
         let act = |books: &mut Books, now: i64| -> Change {
             match path {
@@ -173,6 +173,13 @@ impl YooKassa {
             }
         };
         self.once(key, &digest(path, &body), act)
+    }
+
+    /// Where the checkout page is: where the caller came, unless he used the API's own host name,
+    /// which leads a browser elsewhere.
+    fn page_base(&self, parts: &Parts) -> String {
+        let base = origin(parts);
+        if base.ends_with("yookassa.ru") { self.settings.base_url.clone() } else { base }
     }
 
     /// Does a change unless its key was used: then it answers with the object as it is now.
@@ -238,7 +245,7 @@ fn json_body(parts: &Parts, body: &[u8]) -> Result<Value, ApiError> {
             .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
     });
     // Capture and cancel come without a body, and some clients then name no type.
-    if !is_json && !(body.is_empty() && content_type.is_none()) {
+    if !(is_json || body.is_empty() && content_type.is_none()) {
         return Err(ApiError::content_type());
     }
     if body.is_empty() {

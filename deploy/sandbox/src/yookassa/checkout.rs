@@ -36,7 +36,6 @@ struct Contract {
     order_id: String,
 }
 
-#[expect(clippy::unused_async, reason = "a handler is async")]
 async fn page(State(shop): Shop, Query(contract): Query<Contract>) -> Response {
     let view = shop.view(&contract.order_id);
     let status = if view.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
@@ -45,7 +44,6 @@ async fn page(State(shop): Shop, Query(contract): Query<Contract>) -> Response {
     (status, [(CACHE_CONTROL, "no-store")], Html(PAGE.replace("{{state}}", &state))).into_response()
 }
 
-#[expect(clippy::unused_async, reason = "a handler is async")]
 async fn show(State(shop): Shop, Path(id): Path<String>) -> Response {
     match shop.view(&id) {
         Some(view) => Json(view).into_response(),
@@ -53,7 +51,6 @@ async fn show(State(shop): Shop, Path(id): Path<String>) -> Response {
     }
 }
 
-#[expect(clippy::unused_async, reason = "a handler is async")]
 async fn act(
     State(shop): Shop,
     Path((id, action)): Path<(String, String)>,
@@ -88,12 +85,10 @@ async fn act(
     }
 }
 
-#[expect(clippy::unused_async, reason = "a handler is async")]
 async fn style() -> Response {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
 }
 
-#[expect(clippy::unused_async, reason = "a handler is async")]
 async fn script() -> Response {
     ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT).into_response()
 }

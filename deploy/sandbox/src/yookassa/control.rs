@@ -28,7 +28,6 @@ pub(super) fn routes(shop: &Arc<YooKassa>) -> Router {
         .with_state(Arc::clone(shop))
 }
 
-#[expect(clippy::unused_async, reason = "a handler is async")]
 async fn payments(State(shop): Shop) -> Json<Value> {
     let payments: Vec<_> = shop
         .books
@@ -36,7 +35,6 @@ async fn payments(State(shop): Shop) -> Json<Value> {
     Json(json!({ "payments": payments }))
 }
 
-#[expect(clippy::unused_async, reason = "a handler is async")]
 async fn act(
     State(shop): Shop,
     Path((id, action)): Path<(String, String)>,
@@ -64,18 +62,15 @@ async fn act(
     }
 }
 
-#[expect(clippy::unused_async, reason = "a handler is async")]
 async fn seen(State(shop): Shop) -> Json<Value> {
     Json(json!({ "calls": shop.calls.all(), "notifications": shop.notifications.all() }))
 }
 
-#[expect(clippy::unused_async, reason = "a handler is async")]
 async fn clock(State(shop): Shop) -> Json<Value> {
     Json(shop.clock())
 }
 
 /// `{"advance_seconds": n}`: the shop's clock jumps ahead, so that an hour need not be waited for.
-#[expect(clippy::unused_async, reason = "a handler is async")]
 async fn advance(State(shop): Shop, body: Bytes) -> Response {
     let seconds = serde_json::from_slice(&body)
         .ok()

@@ -1,0 +1,6 @@
+//! The emulators through their doors.
+#![allow(clippy::unwrap_used, reason = "a failed setup is a failed test")]
+
+mod outside;
+mod yookassa;
+mod fal;
