@@ -14,6 +14,8 @@ const PROVIDER: &str = "yookassa";
 /// Somebody waits for each call: a user, or the sender of a notification.
 const DEADLINE: Duration = Duration::from_secs(4);
 const PAGE: i32 = 200;
+/// What is told where a payment was cancelled without a reason.
+const NO_REASON: &str = "canceled";
 /// Billing's limit for a reason, in characters.
 const REASON_LENGTH_MAX: usize = 128;
 
@@ -174,7 +176,7 @@ impl Billing {
         let request = wire::CancelTopUpRequest {
             user_id: top_up.user_id.get(),
             top_up_id: top_up.id.to_string(),
-            reason: reason.chars().take(REASON_LENGTH_MAX).collect(),
+            reason: printable(reason),
         };
         read(self.inner.cancel_top_up(request).await?.top_up)
     }
@@ -210,10 +212,23 @@ impl Billing {
             page_token,
         };
         let page = self.inner.list_open_top_ups(request).await?;
-        let top_ups =
-            page.top_ups.into_iter().map(|top_up| read(Some(top_up))).collect::<Result<_, _>>()?;
-        Ok((top_ups, page.next_page_token))
+        let top_ups = page.top_ups.into_iter().filter_map(|top_up| {
+            let id = top_up.top_up_id.clone();
+            let readable = translate(top_up);
+            if readable.is_none() {
+                // The others must not wait for this one to be mended.
+                tracing::error!(top_up.id = id, "billing's top-up is not in the contract");
+            }
+            readable
+        });
+        Ok((top_ups.collect(), page.next_page_token))
     }
+}
+
+/// A reason that billing takes, whatever the provider wrote.
+fn printable(reason: &str) -> String {
+    let kept: String = reason.chars().filter(|c| !c.is_control()).take(REASON_LENGTH_MAX).collect();
+    if kept.trim().is_empty() { NO_REASON.to_owned() } else { kept }
 }
 
 impl From<Paid> for wire::ProviderAmount {
@@ -251,4 +266,17 @@ fn translate(top_up: wire::TopUp) -> Option<TopUp> {
         cancel_reason: top_up.cancel_reason,
         opened_at: top_up.created_at?.try_into().ok()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_reason_becomes_one_that_billing_takes() {
+        assert_eq!(printable("insufficient_funds"), "insufficient_funds");
+        assert_eq!(printable(""), NO_REASON);
+        assert_eq!(printable(" \n\0"), NO_REASON);
+        assert_eq!(printable(&"я".repeat(500)).chars().count(), REASON_LENGTH_MAX);
+    }
 }

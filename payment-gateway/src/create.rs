@@ -132,7 +132,8 @@ impl Creator {
             self.look_up(&top_up).await
         };
         let outcome = match &made {
-            Ok(_) => "created",
+            Ok(Some(_)) => "created",
+            Ok(None) => "absent",
             Err(PaymentError::ProviderRefused(_)) => "refused",
             Err(PaymentError::ProviderUnavailable | PaymentError::Billing(_)) => "unknown",
         };
@@ -163,12 +164,14 @@ impl Creator {
                 Err(YookassaError::Rejected(refusal)) => {
                     return Err(self.refused(top_up, &refusal).await?);
                 }
-                // Not something the call can be answered with: the address is not the API's.
-                Err(YookassaError::NotFound) => break,
+                Err(YookassaError::NotFound) => {
+                    tracing::error!("yookassa: no such call there, check YOOKASSA_API_URL");
+                    break;
+                }
                 Err(YookassaError::Unknown(_)) if Instant::now() + pause >= give_up => break,
                 Err(YookassaError::Unknown(_)) => {}
             }
-            sleep(pause).await;
+            sleep(jittered(pause)).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
         log_step(top_up, None, "unknown", "yookassa: payment not answered yet");
@@ -256,6 +259,12 @@ impl Drop for Done<'_> {
     fn drop(&mut self) {
         self.creator.running().remove(&self.id);
     }
+}
+
+/// Between half of the pause and the whole of it, so that payments do not return in step.
+fn jittered(pause: Duration) -> Duration {
+    let [random, ..] = uuid::Uuid::new_v4().into_bytes();
+    pause / 2 + pause / 2 * u32::from(random) / u32::from(u8::MAX)
 }
 
 /// How old a top-up is; a clock that is behind makes it new.

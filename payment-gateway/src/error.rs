@@ -36,7 +36,10 @@ impl From<PaymentError> for Status {
                 [("provider_reason", provider_reason)],
             ),
             PaymentError::ProviderUnavailable => unavailable(PROVIDER_UNAVAILABLE),
-            PaymentError::Billing(BillingError::Unknown) => unavailable(BILLING_UNAVAILABLE),
+            PaymentError::Billing(BillingError::Unknown) => {
+                tracing::warn!("billing does not answer");
+                unavailable(BILLING_UNAVAILABLE)
+            }
             PaymentError::Billing(BillingError::Refused(status)) => pass_on(&status),
             PaymentError::Billing(BillingError::Unreadable) => {
                 tracing::error!("billing's answer is not in the contract");

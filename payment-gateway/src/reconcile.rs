@@ -9,13 +9,14 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
 use proto::service::shutdown::Shutdown;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::billing::{Billing, BillingError, TopUp};
 use crate::create::{Creator, age};
 use crate::error::PaymentError;
 use crate::ids::TopUpId;
 use crate::resolve::{Resolution, Resolver, Via};
+use crate::yookassa::READS_AT_ONCE;
 
 /// However old a top-up is, it is looked at this often.
 const LOOK_EVERY_MAX: Duration = Duration::from_secs(600);
@@ -23,8 +24,10 @@ const LOOK_EVERY_MAX: Duration = Duration::from_secs(600);
 const RETRY_EVERY_MAX: Duration = Duration::from_secs(60);
 /// A refused payment waits for a person, and is reported at each look.
 const REFUSED_EVERY: Duration = Duration::from_secs(3600);
-/// Fewer than the client lets through, so that notifications never wait for the reconciler.
-const LOOKS_AT_ONCE: usize = 4;
+/// Fewer than the client lets through, so that nobody waits for the reconciler.
+const LOOKS_AT_ONCE: usize = READS_AT_ONCE / 4;
+/// A payment that is being made goes on without us, and is found made at the next look.
+const LOOK_WITHIN: Duration = Duration::from_secs(15);
 
 /// Looks after open top-ups.
 #[derive(Debug)]
@@ -86,20 +89,10 @@ impl Reconciler {
         let opened_before = SystemTime::now() - self.every;
         loop {
             let (top_ups, token) = self.billing.list_open(opened_before, page_token).await?;
-            let now = Instant::now();
-            let (early, ready): (Vec<TopUp>, Vec<TopUp>) = top_ups
-                .into_iter()
-                .partition(|top_up| due.get(&top_up.id).is_some_and(|moment| *moment > now));
-            next.extend(
-                early.iter().filter_map(|it| due.get_key_value(&it.id)).map(|(k, v)| (*k, *v)),
-            );
-            let looks = futures_util::stream::iter(ready)
-                .map(|top_up| async move {
-                    (top_up.id, self.pause(age(&top_up), self.look(top_up).await))
-                })
+            let looks = futures_util::stream::iter(top_ups)
+                .map(|top_up| self.look_when_due(top_up, due))
                 .buffer_unordered(LOOKS_AT_ONCE);
-            let looked: Vec<(TopUpId, Duration)> = looks.collect().await;
-            next.extend(looked.into_iter().map(|(id, pause)| (id, Instant::now() + pause)));
+            next.extend(looks.collect::<Vec<_>>().await);
             if token.is_empty() {
                 break;
             }
@@ -110,7 +103,25 @@ impl Reconciler {
         Ok(())
     }
 
+    /// Answers with the moment of the next look.
+    async fn look_when_due(
+        &self,
+        top_up: TopUp,
+        due: &HashMap<TopUpId, Instant>,
+    ) -> (TopUpId, Instant) {
+        let id = top_up.id;
+        if let Some(&moment) = due.get(&id)
+            && moment > Instant::now()
+        {
+            return (id, moment);
+        }
+        let age = age(&top_up);
+        let look = self.look(top_up).await;
+        (id, Instant::now() + self.pause(age, look))
+    }
+
     async fn look(&self, top_up: TopUp) -> Look {
+        let (user_id, id) = (top_up.user_id, top_up.id);
         let looked = async {
             let top_up = match &top_up.payment_id {
                 Some(_) => top_up,
@@ -123,12 +134,22 @@ impl Reconciler {
                 None => Ok(Resolution::Cancelled),
             }
         };
-        match looked.await {
+        match timeout(LOOK_WITHIN, looked).await.unwrap_or(Err(PaymentError::ProviderUnavailable)) {
             Ok(Resolution::Settled | Resolution::Cancelled) => Look::Ended,
             Err(PaymentError::ProviderRefused(_)) => Look::Ended,
             Ok(Resolution::Pending) => Look::Waits,
             Ok(Resolution::NotOurs | Resolution::Refused(_)) => Look::Refused,
-            Err(PaymentError::ProviderUnavailable | PaymentError::Billing(_)) => Look::Unknown,
+            // Logged where it was met.
+            Err(PaymentError::ProviderUnavailable) => Look::Unknown,
+            Err(PaymentError::Billing(error)) => {
+                tracing::warn!(
+                    user.id = %user_id,
+                    top_up.id = %id,
+                    error.cause = %error,
+                    "yookassa: open top-up could not be looked at"
+                );
+                Look::Unknown
+            }
         }
     }
 

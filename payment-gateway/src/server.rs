@@ -125,11 +125,11 @@ fn assemble(config: Config, tasks: &TaskTracker) -> anyhow::Result<Parts> {
     let rpcs = PaymentsServiceServer::new(payments).max_decoding_message_size(MESSAGE_BYTES_MAX);
     Ok(Parts {
         rpcs: Routes::new(rpcs),
-        routes: router::routes(Webhook {
-            resolver: Arc::clone(&resolver),
-            trusted_networks: config.yookassa_trusted_networks,
-            trusted_proxies: config.trusted_proxies,
-        }),
+        routes: router::routes(Webhook::new(
+            Arc::clone(&resolver),
+            config.yookassa_trusted_networks,
+            config.trusted_proxies,
+        )),
         reconciler: Reconciler::new(billing, creator, resolver, config.reconcile_every),
     })
 }

@@ -12,12 +12,16 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequest as _, Request, State};
 use axum::http::StatusCode;
+use proto::request_id;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use crate::client_address::client_address;
 use crate::config::Networks;
 use crate::ids::PaymentId;
 use crate::resolve::{Resolution, Resolver, Via};
+use crate::yookassa::READS_AT_ONCE;
 use crate::yookassa::wire::Notification;
 
 /// How long a sender may take over a body that fits one packet or two.
@@ -25,15 +29,17 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// A read of the payment and two calls to billing, each with its own limit, fit in.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(12);
 
+/// Notifications that are looked at at the same time; the others wait. Fewer than the reads that
+/// may run at once, so that people who check their payment never wait for strangers.
+const LOOKS_AT_ONCE: usize = READS_AT_ONCE / 2;
+
 /// What the webhook needs.
 #[derive(Clone, Debug)]
 pub struct Webhook {
-    /// Looks payments up and lets billing know.
-    pub resolver: Arc<Resolver>,
-    /// Where notifications are accepted from.
-    pub trusted_networks: Networks,
-    /// Whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Networks,
+    turns: Arc<Semaphore>,
+    resolver: Arc<Resolver>,
+    trusted_networks: Networks,
+    trusted_proxies: Networks,
 }
 
 /// What a notification asks for.
@@ -41,9 +47,9 @@ pub struct Webhook {
 enum Hint {
     /// To look at a payment.
     Payment(PaymentId),
-    /// To know of a refund. Refunds are made in the merchant profile, and a person corrects the
-    /// balance.
-    Refund,
+    /// To know that a payment was given back. That is done in the merchant profile, and a person
+    /// corrects the balance.
+    Refund(Option<PaymentId>),
     /// Nothing that concerns us.
     Other,
 }
@@ -58,15 +64,32 @@ pub async fn receive(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> StatusCode {
-    let (status, outcome) = match webhook.body(peer, request).await {
-        Ok(body) => webhook.handle(&body).await,
-        Err(refusal) => refusal,
+    let outside = request.headers().get(request_id::HEADER);
+    let id = request_id::accept(outside.and_then(|value| value.to_str().ok()));
+    let span = tracing::info_span!("webhook", request.id = %id);
+    let work = async {
+        match webhook.body(peer, request).await {
+            Ok(body) => webhook.handle(&body).await,
+            Err(refusal) => refusal,
+        }
     };
+    let (status, outcome) = request_id::scope(id, work.instrument(span)).await;
     metrics::counter!("payments_webhooks_total", "outcome" => outcome).increment(1);
     status
 }
 
 impl Webhook {
+    /// Accepts notifications from `trusted_networks`, and believes the `X-Forwarded-For` of
+    /// `trusted_proxies`.
+    pub fn new(
+        resolver: Arc<Resolver>,
+        trusted_networks: Networks,
+        trusted_proxies: Networks,
+    ) -> Self {
+        let turns = Arc::new(Semaphore::new(LOOKS_AT_ONCE));
+        Self { turns, resolver, trusted_networks, trusted_proxies }
+    }
+
     /// The body, if the sender may send and it is not too large.
     async fn body(
         &self,
@@ -76,8 +99,8 @@ impl Webhook {
         let client = client_address(peer.ip(), request.headers(), &self.trusted_proxies);
         if !client.is_some_and(|address| self.trusted_networks.contain(address)) {
             tracing::warn!(
-                peer = %peer.ip(),
-                client = client.map(tracing::field::display),
+                client.ip = client.map(tracing::field::display),
+                peer.ip = %peer.ip(),
                 "yookassa: notification from a network that is not in YOOKASSA_TRUSTED_NETWORKS"
             );
             return Err((StatusCode::FORBIDDEN, "forbidden"));
@@ -99,8 +122,9 @@ impl Webhook {
                 tracing::info!(outcome = "ignored", "yookassa: notification of another kind");
                 (StatusCode::OK, "ignored")
             }
-            Ok(Hint::Refund) => {
+            Ok(Hint::Refund(payment_id)) => {
                 tracing::warn!(
+                    payment.id = payment_id.map(tracing::field::display),
                     outcome = "ignored",
                     "yookassa: a payment was refunded in the merchant profile, the balance stays"
                 );
@@ -111,7 +135,10 @@ impl Webhook {
     }
 
     async fn look_at(&self, id: &PaymentId) -> (StatusCode, &'static str) {
-        let resolving = self.resolver.resolve(id, None, Via::Webhook);
+        let resolving = async {
+            let _turn = self.turns.acquire().await;
+            self.resolver.resolve(id, None, Via::Webhook).await
+        };
         match timeout(RESOLVE_WITHIN, resolving).await {
             Ok(Ok(Resolution::Settled)) => (StatusCode::OK, "settled"),
             Ok(Ok(Resolution::Cancelled)) => (StatusCode::OK, "cancelled"),
@@ -153,12 +180,12 @@ fn hint(body: &[u8]) -> Result<Hint, Malformed> {
     if notification.kind != "notification" {
         return Ok(Hint::Other);
     }
-    match notification.event.as_str() {
+    let id = |name| notification.object[name].as_str().and_then(|id| PaymentId::from_str(id).ok());
+    match notification.event.as_deref().ok_or(Malformed)? {
         "payment.succeeded" | "payment.canceled" | "payment.waiting_for_capture" => {
-            let id = notification.object.id.ok_or(Malformed)?;
-            PaymentId::from_str(&id).map(Hint::Payment).map_err(|_| Malformed)
+            id("id").map(Hint::Payment).ok_or(Malformed)
         }
-        "refund.succeeded" => Ok(Hint::Refund),
+        "refund.succeeded" => Ok(Hint::Refund(id("payment_id"))),
         _ => Ok(Hint::Other),
     }
 }
@@ -188,8 +215,12 @@ mod tests {
         let saved = r#"{"type":"notification","event":"payment_method.active","object":{}}"#;
         check(saved, Ok(Hint::Other));
         check(r#"{"type":"greeting","event":"payment.succeeded","object":{}}"#, Ok(Hint::Other));
-        let refund = r#"{"type":"notification","event":"refund.succeeded","object":{"id":"r"}}"#;
-        check(refund, Ok(Hint::Refund));
+        check(r#"{"type":"greeting"}"#, Ok(Hint::Other));
+        check(r#"{"type":"notification","event":"payout.succeeded"}"#, Ok(Hint::Other));
+        let refund = format!(
+            r#"{{"type":"notification","event":"refund.succeeded","object":{{"payment_id":"{ID}"}}}}"#
+        );
+        check(&refund, Ok(Hint::Refund(Some(ID.parse().unwrap()))));
     }
 
     #[test]

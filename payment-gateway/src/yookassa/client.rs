@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use url::{Host, Url};
 
 use super::error::{Refusal, Unknown, YookassaError};
@@ -21,9 +22,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const POST_TIMEOUT: Duration = Duration::from_secs(40);
 /// Somebody waits for each of these: a user, or the sender of a notification.
 const GET_TIMEOUT: Duration = Duration::from_secs(5);
-/// So many calls at a time, of each kind: notifications cost a call each, and anybody in their
-/// networks can send them.
-const CALLS_MAX: usize = 16;
+/// Reads at a time. No rate limit is published; a refusal by rate is an unknown outcome.
+pub const READS_AT_ONCE: usize = 16;
+/// Writes at a time: each may take as long as [`POST_TIMEOUT`].
+const WRITES_AT_ONCE: usize = 64;
+/// Longer than this no call waits for its turn. It also keeps a POST from leaving long after it
+/// was decided that its key is still fresh.
+const TURN_WITHIN: Duration = Duration::from_secs(10);
 /// No answer of theirs is near this size.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The largest page that they give.
@@ -69,13 +74,15 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none());
         if is_loopback(api_url) {
             builder = builder.no_proxy();
+        } else if api_url.scheme() != "https" {
+            tracing::warn!("YOOKASSA_API_URL is not https: the secret key travels in the open");
         }
         Ok(Self {
             http: builder.build()?,
             base: api_url.as_str().trim_end_matches('/').to_owned(),
             credentials,
-            posts: Semaphore::new(CALLS_MAX),
-            gets: Semaphore::new(CALLS_MAX),
+            posts: Semaphore::new(WRITES_AT_ONCE),
+            gets: Semaphore::new(READS_AT_ONCE),
         })
     }
 
@@ -149,8 +156,9 @@ impl Client {
         turns: &Semaphore,
         request: RequestBuilder,
     ) -> Result<T, YookassaError> {
-        // The semaphores are never closed; should one be, no call is made.
-        let _turn = turns.acquire().await.map_err(|_| YookassaError::Unknown(Unknown::Busy))?;
+        let Ok(Ok(_turn)) = timeout(TURN_WITHIN, turns.acquire()).await else {
+            return Err(YookassaError::Unknown(Unknown::Busy));
+        };
         let started = Instant::now();
         let answer = exchange(request).await.and_then(|(status, body)| read(status, &body));
         let outcome = match &answer {
@@ -172,21 +180,24 @@ impl Client {
 
 fn report(method: &'static str, error: &YookassaError) {
     match error {
-        YookassaError::Rejected(refusal) if refusal.is_about_credentials() => tracing::error!(
-            method,
-            code = %refusal.code,
+        _ if error.is_about_credentials() => tracing::error!(
+            yookassa.call = method,
+            error.cause = %error,
             "yookassa: the shop was not accepted, check YOOKASSA_SHOP_ID and YOOKASSA_SECRET_KEY"
         ),
         YookassaError::Rejected(refusal) => tracing::warn!(
-            method,
-            code = %refusal.code,
-            parameter = refusal.parameter,
-            error.id = refusal.id,
+            yookassa.call = method,
+            error.cause = %refusal,
+            yookassa.error_id = refusal.id,
             "yookassa: a call was refused"
         ),
         YookassaError::NotFound => {}
         YookassaError::Unknown(cause) => {
-            tracing::warn!(method, error.cause = %cause, "yookassa: a call has an unknown outcome");
+            tracing::warn!(
+                yookassa.call = method,
+                error.cause = %cause,
+                "yookassa: a call has an unknown outcome"
+            );
         }
     }
 }

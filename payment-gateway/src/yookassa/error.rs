@@ -16,6 +16,18 @@ pub enum YookassaError {
     Unknown(Unknown),
 }
 
+impl YookassaError {
+    /// Whether they do not accept who we are, rather than what we asked for.
+    pub fn is_about_credentials(&self) -> bool {
+        let status = match self {
+            Self::Rejected(refusal) => refusal.status,
+            Self::Unknown(Unknown::Status(status)) => *status,
+            Self::NotFound | Self::Unknown(_) => return false,
+        };
+        matches!(status, 401 | 403)
+    }
+}
+
 /// What made the outcome unknown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unknown {
@@ -54,11 +66,6 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Whether they do not accept who we are, rather than what we asked for.
-    pub fn is_about_credentials(&self) -> bool {
-        matches!(self.status, 401 | 403)
-    }
-
     /// Whether this key made a payment before, from another body.
     pub fn is_about_key(&self) -> bool {
         self.parameter.as_deref() == Some("Idempotence-Key")

@@ -7,5 +7,5 @@ pub mod wire;
 mod error;
 mod client;
 
-pub use client::{Client, Credentials};
+pub use client::{Client, Credentials, READS_AT_ONCE};
 pub use error::{Refusal, Unknown, YookassaError};

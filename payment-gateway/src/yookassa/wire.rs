@@ -158,16 +158,10 @@ pub struct Notification {
     #[serde(rename = "type")]
     pub kind: String,
     /// `<object>.<status>`.
-    pub event: String,
-    /// What it is about, as it was when it was sent. Only the id is used: anyone can send this.
-    pub object: NotificationObject,
-}
-
-/// What a notification is about.
-#[derive(Clone, Debug, Deserialize)]
-pub struct NotificationObject {
-    /// Of the payment, or of what the event names; absent for some kinds of objects.
-    pub id: Option<String>,
+    pub event: Option<String>,
+    /// What it is about, as it was when it was sent. Only ids are used: anyone can send this.
+    #[serde(default)]
+    pub object: Value,
 }
 
 #[cfg(test)]
