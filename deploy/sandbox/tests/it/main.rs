@@ -9,3 +9,4 @@ mod telegram;
 mod files;
 mod webhook;
 mod serving;
+mod process;
