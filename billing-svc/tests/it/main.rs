@@ -9,3 +9,12 @@ mod database;
 
 mod accounts;
 mod reserving;
+mod ending;
+mod expiring;
+mod top_ups;
+mod events;
+mod bad_input;
+mod at_once;
+mod operators;
+mod process;
+mod random;
