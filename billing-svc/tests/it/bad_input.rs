@@ -106,7 +106,8 @@ async fn ending_an_operation_refuses_bad_input(
         let get = wire::GetOperationRequest { user_id: ANNA, operation_id: bad.into() };
         check("operation_id", billing.get_operation(get).await);
     }
-    let of = wire::Operation { user_id: -5, operation_id: operation_id.clone(), ..Default::default() };
+    let of =
+        wire::Operation { user_id: -5, operation_id: operation_id.clone(), ..Default::default() };
     check("user_id", app.commit(&of).await);
     check("user_id", app.refund(&of).await);
     check("user_id", app.extend(&of).await);

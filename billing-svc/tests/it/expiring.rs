@@ -55,8 +55,7 @@ async fn every_call_about_an_account_touches_it_first(
 
     let third = app.reserve(ANNA, "test:3").await;
     app.clock.advance(HALF_HOUR);
-    let request =
-        wire::GetTopUpRequest { user_id: ANNA, top_up_id: top_up.top_up_id.clone() };
+    let request = wire::GetTopUpRequest { user_id: ANNA, top_up_id: top_up.top_up_id.clone() };
     app.billing().get_top_up(request).await.unwrap();
     assert_eq!(states_in_tables(&app).await, ["expired", "expired", "expired"]);
 

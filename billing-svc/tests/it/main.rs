@@ -15,6 +15,7 @@ mod top_ups;
 mod events;
 mod bad_input;
 mod at_once;
+mod lost_answers;
 mod operators;
 mod process;
 mod random;

@@ -112,9 +112,7 @@ async fn a_balance_below_zero_reads_with_its_sign(
 
 #[rstest]
 #[tokio::test]
-async fn everything_survives_a_restart(
-    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
-) {
+async fn everything_survives_a_restart(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let app = App::with_anna(engine).await;
     app.top_up(ANNA, 5_000).await;
     let open = app.reserve(ANNA, "test:1").await;

@@ -214,7 +214,8 @@ async fn work(billing: &Billing, user: i64, number: i64) -> Result<(), tonic::St
     let operation_id = operation.operation_id;
     if number % 3 == 0 {
         let reason = "the provider failed".to_owned();
-        let request = wire::RefundRequest { user_id: user, operation_id, reason, actor: String::new() };
+        let request =
+            wire::RefundRequest { user_id: user, operation_id, reason, actor: String::new() };
         billing.refund(request).await?;
     } else {
         let request = wire::CommitRequest { user_id: user, operation_id, cost_micro_usd: None };
@@ -271,7 +272,7 @@ async fn killed_under_load_and_asked_again_nothing_is_lost_or_doubled(
     // Killed earlier and later in the work; each process goes on where the last one was.
     let look = database.look().await;
     let mut kills = 0;
-    for entries in [60, 90, 130, 180] {
+    for entries in [40, 70, 100, 130] {
         let process = Process::start(&database).await;
         let billing = process.billing.clone().with_deadline(Duration::from_secs(1));
         let working = tokio::spawn(async move { all_work(&billing).await });

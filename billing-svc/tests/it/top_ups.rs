@@ -221,9 +221,7 @@ async fn the_reconciler_reads_what_is_open_oldest_first_by_pages(
 
 #[rstest]
 #[tokio::test]
-async fn a_top_up_is_its_users_own(
-    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
-) {
+async fn a_top_up_is_its_users_own(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let app = App::with_money(engine, 0).await;
     app.register(BORIS).await;
     let mut top_up = app.open_top_up(ANNA, 10_000, "pay:1").await;
@@ -233,8 +231,7 @@ async fn a_top_up_is_its_users_own(
     assert_eq!(reason_of(app.cancel(&top_up).await), "TOP_UP_NOT_FOUND");
     let recorded = app.billing().record_top_up_payment(record(&top_up, "p-1", "")).await;
     assert_eq!(reason_of(recorded), "TOP_UP_NOT_FOUND");
-    let request =
-        wire::GetTopUpRequest { user_id: BORIS, top_up_id: top_up.top_up_id.clone() };
+    let request = wire::GetTopUpRequest { user_id: BORIS, top_up_id: top_up.top_up_id.clone() };
     assert_eq!(reason_of(app.billing().get_top_up(request).await), "TOP_UP_NOT_FOUND");
     app.finish().await;
 }
