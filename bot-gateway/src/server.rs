@@ -26,9 +26,9 @@ use crate::store::{Store, now_ms};
 use crate::telegram::Telegram;
 
 /// How long a handler waits for billing and media-worker, with all tries of one call.
-const CALL_DEADLINE: Duration = Duration::from_secs(5);
+const CALL_DEADLINE: Duration = Duration::from_secs(4);
 /// payment-gateway asks the provider before it answers.
-const PAYMENT_DEADLINE: Duration = Duration::from_secs(20);
+const PAYMENT_DEADLINE: Duration = Duration::from_secs(10);
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
 const DAY_MS: i64 = 24 * 3600 * 1000;
 /// Telegram repeats an update for a day at most.
