@@ -28,8 +28,9 @@ use crate::talk::Talk;
 
 /// Handlers that run at once.
 const RUNNING_MAX: usize = 64;
-/// How often an update is begun: also the number of kills that one update can cause.
-const ATTEMPTS_MAX: i64 = 4;
+/// How often an update is begun: also the number of kills that one update can cause. With the
+/// deadlines of the calls, a user waits a quarter of a minute at most to be told.
+const ATTEMPTS_MAX: i64 = 3;
 /// How often an update is begun whose handler panics.
 const PANICS_MAX: i64 = 2;
 const PAUSE: Duration = Duration::from_secs(1);

@@ -98,7 +98,7 @@ mod tests {
             (Billing::new(nowhere()), Payments::new(nowhere()), Media::new(nowhere())),
         );
         let talk = Talk::new(Arc::new(app), ChatId(1), 1, false);
-        let update: Update = serde_json::from_value(serde_json::json!({"update_id": 1})).unwrap();
+        let update: Update = serde_json::from_str(r#"{"update_id": 1}"#).unwrap();
         let me: Me = serde_json::from_value(serde_json::json!({
             "id": 1, "is_bot": true, "first_name": "Б", "username": "b_bot",
             "can_join_groups": false, "can_read_all_group_messages": false,

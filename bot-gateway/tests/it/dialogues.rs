@@ -242,3 +242,19 @@ async fn commands_work_in_every_state(#[case] button: &str, #[case] question: &s
     assert!(app.model(|model| model.reserve_keys.is_empty()));
     app.stop().await;
 }
+
+#[tokio::test]
+async fn two_users_are_asked_apart() {
+    let app = App::start().await;
+    let (one, other) = (app.guest().await, app.guest().await);
+    one.opens("mode_generate", "Опишите").await;
+    other.opens("mode_edit", "Отправьте фото").await;
+
+    let text = other.writes("это не фото").await;
+    other.reads(text, "Жду фото").await;
+    one.writes("кот").await;
+
+    app.submitted().await;
+    app.model(|model| assert_eq!(model.submits[0].user_id, one.id));
+    app.stop().await;
+}

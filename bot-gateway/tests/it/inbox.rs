@@ -44,9 +44,9 @@ async fn a_handler_that_panics_is_apologised_for_and_the_bot_goes_on() {
 #[case(Engine::Postgres)]
 #[tokio::test]
 async fn what_was_received_before_a_kill_is_handled_after_the_restart(#[case] engine: Engine) {
-    let mut app = App::without_bot(engine).await;
-    let id = app.user().await.id;
-    app.user().await.writes("/start").await;
+    let mut app = App::start_on(engine).await;
+    let id = app.guest().await.id;
+    app.stop_bot().await;
     // What a kill right after the commit leaves behind: Telegram has forgotten the update.
     let store = Store::open(&app.database_url).await.unwrap();
     let body = json!({
@@ -63,12 +63,8 @@ async fn what_was_received_before_a_kill_is_handled_after_the_restart(#[case] en
     drop(store);
 
     app.start_bot(schema()).await;
-    let user = app.known(id);
+    app.known(id).reads(0, "Что я умею").await;
 
-    // The user has never written to this bot, as far as the emulator knows: it is asked for by
-    // the notice that the update was handled.
-    user.writes("/start").await;
-    user.reads(0, "Здравствуйте").await;
     app.stop_bot().await;
     let store = Store::open(&app.database_url).await.unwrap();
     assert_eq!(store.waiting().await.unwrap(), []);
