@@ -8,7 +8,11 @@ use url::Url;
 
 /// Read from the environment; `--help` lists them all.
 #[derive(Clone, Debug, clap::Parser)]
-#[command(name = "bot-gateway", version, about = "Talks to Telegram; owns the conversation and no money")]
+#[command(
+    name = "bot-gateway",
+    version,
+    about = "Talks to Telegram; owns the conversation and no money"
+)]
 pub struct Config {
     /// Token of the bot, from @BotFather.
     #[arg(long, env, hide_env_values = true)]

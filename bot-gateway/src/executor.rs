@@ -117,7 +117,8 @@ impl Inner {
 
     async fn run_chat(&self, chat_id: i64) {
         while let Some(update) = self.next(chat_id) {
-            let span = tracing::info_span!("update", update.id = update.update_id, chat.id = chat_id);
+            let span =
+                tracing::info_span!("update", update.id = update.update_id, chat.id = chat_id);
             let id = format!("bot:update:{}", update.update_id);
             request_id::scope(id, self.run(update)).instrument(span).await;
         }

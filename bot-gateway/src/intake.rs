@@ -52,11 +52,7 @@ pub async fn introduce(app: &App, shutdown: &Shutdown) -> Result<Option<Me>, Wro
 }
 
 /// Takes updates until the shutdown.
-pub async fn run(
-    app: Arc<App>,
-    executor: Executor,
-    shutdown: Shutdown,
-) -> Result<(), WrongToken> {
+pub async fn run(app: Arc<App>, executor: Executor, shutdown: Shutdown) -> Result<(), WrongToken> {
     if let Err(error) = app.telegram.delete_webhook().await {
         tracing::warn!(error.cause = %error, "webhook not deleted");
     }
@@ -126,12 +122,7 @@ async fn react(app: &App, error: PollError, pause: Duration) -> Duration {
 }
 
 /// Stores a batch and hands it on; false if it could not be stored, and is to be asked for again.
-async fn take(
-    app: &App,
-    executor: &Executor,
-    batch: &[Value],
-    last_received_ms: &mut i64,
-) -> bool {
+async fn take(app: &App, executor: &Executor, batch: &[Value], last_received_ms: &mut i64) -> bool {
     if *last_received_ms == 0 {
         match app.store.last_received_ms().await {
             Ok(latest) => *last_received_ms = latest,
@@ -142,8 +133,7 @@ async fn take(
         }
     }
     let received_ms = now_ms().max(*last_received_ms + 1);
-    let updates: Vec<_> =
-        batch.iter().filter_map(|update| received(update, received_ms)).collect();
+    let updates: Vec<_> = batch.iter().filter_map(|update| received(update, received_ms)).collect();
     match app.store.receive(&updates).await {
         Ok(fresh) => {
             *last_received_ms = received_ms;

@@ -50,7 +50,8 @@ pub fn amounts() -> InlineKeyboardMarkup {
 /// A payment link, and the way to ask about it.
 pub fn payment(amount: Kopecks, link: Option<Url>, top_up_id: &str) -> InlineKeyboardMarkup {
     let check = Button::CheckPayment { top_up_id: top_up_id.to_owned() };
-    let pay = link.map(|link| vec![InlineKeyboardButton::url(text::payments::pay_button(amount), link)]);
+    let pay =
+        link.map(|link| vec![InlineKeyboardButton::url(text::payments::pay_button(amount), link)]);
     let rows = pay.into_iter().chain([vec![button(text::payments::CHECK_BUTTON, &check)]]);
     InlineKeyboardMarkup::new(rows)
 }

@@ -280,4 +280,3 @@ pub fn source(operation: &Operation) -> Option<Source> {
         PaymentSource::Unspecified => None,
     }
 }
-

@@ -138,8 +138,7 @@ pub async fn add_text(
     let answer = call(TRANSFER_DEADLINE, parts, |request| {
         let mut media = app.media.streaming();
         async move {
-            let mut stream =
-                media.add_text(request.map(tokio_stream::iter)).await?.into_inner();
+            let mut stream = media.add_text(request.map(tokio_stream::iter)).await?.into_inner();
             let mut picture = Collected::default();
             while let Some(message) = stream.message().await? {
                 match message.part {
@@ -159,11 +158,7 @@ pub async fn add_text(
 }
 
 /// Reads the picture that a job made.
-pub async fn fetch_result(
-    app: &App,
-    user_id: i64,
-    operation_id: &str,
-) -> Result<Picture, Status> {
+pub async fn fetch_result(app: &App, user_id: i64, operation_id: &str) -> Result<Picture, Status> {
     let request = FetchResultRequest { user_id, operation_id: operation_id.to_owned() };
     call(TRANSFER_DEADLINE, request, |request| {
         let mut media = app.media.streaming();

@@ -123,11 +123,7 @@ async fn deliver(app: &App, job: &WorkerJob) -> Result<(), HandlerError> {
     answer.map(drop).map_err(HandlerError::of("AckResults"))
 }
 
-async fn send_result(
-    app: &App,
-    job: &WorkerJob,
-    known: Option<&Job>,
-) -> Result<(), HandlerError> {
+async fn send_result(app: &App, job: &WorkerJob, known: Option<&Job>) -> Result<(), HandlerError> {
     let chat = ChatId(known.map_or(job.user_id, |known| known.chat_id));
     let mode = Mode::of_job(job.mode()).ok_or(HandlerError::Incomplete("WatchResults"))?;
     let _place = app.pictures.acquire().await;
@@ -160,11 +156,7 @@ async fn send_result(
     Ok(())
 }
 
-async fn send_failure(
-    app: &App,
-    job: &WorkerJob,
-    known: Option<&Job>,
-) -> Result<(), HandlerError> {
+async fn send_failure(app: &App, job: &WorkerJob, known: Option<&Job>) -> Result<(), HandlerError> {
     let chat = ChatId(known.map_or(job.user_id, |known| known.chat_id));
     // Where the hold ran out first, the user may have been told already what came back.
     let key = told::came_back(&job.operation_id);
@@ -180,14 +172,11 @@ async fn send_failure(
 
 /// What paid for a job, as billing tells it; where billing is away, as it told it before.
 async fn paid(app: &App, job: &WorkerJob, known: Option<&Job>) -> Result<Paid, HandlerError> {
-    let request = GetOperationRequest {
-        user_id: job.user_id,
-        operation_id: job.operation_id.clone(),
-    };
+    let request =
+        GetOperationRequest { user_id: job.user_id, operation_id: job.operation_id.clone() };
     let source = match (app.billing.get_operation(request).await, known) {
         (Ok(answer), _) => {
-            let operation =
-                answer.operation.ok_or(HandlerError::Incomplete("GetOperation"))?;
+            let operation = answer.operation.ok_or(HandlerError::Incomplete("GetOperation"))?;
             let is_as_expected = match operation.state() {
                 OperationState::Committed => job.state() == WorkerState::Succeeded,
                 OperationState::Refunded | OperationState::Expired => {

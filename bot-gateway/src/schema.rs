@@ -7,9 +7,7 @@ use teloxide::types::Update;
 
 use crate::dialogue::State;
 use crate::handlers::error::HandlerError;
-use crate::handlers::{
-    add_text, balance, buttons, merge, modes, other, photos, start, top_up,
-};
+use crate::handlers::{add_text, balance, buttons, merge, modes, other, photos, start, top_up};
 
 /// The commands; they work whatever is asked.
 #[derive(BotCommands, Clone, Debug)]
@@ -47,8 +45,10 @@ fn commands() -> UpdateHandler<HandlerError> {
                 .branch(case![Command::Help].endpoint(start::help))
                 .branch(case![Command::Cancel].endpoint(start::cancel)),
         )
-        .branch(dptree::filter(|update: Update| modes::is_command(&update))
-            .endpoint(other::unknown_command))
+        .branch(
+            dptree::filter(|update: Update| modes::is_command(&update))
+                .endpoint(other::unknown_command),
+        )
 }
 
 fn answers() -> UpdateHandler<HandlerError> {

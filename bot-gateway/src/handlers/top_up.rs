@@ -129,8 +129,7 @@ async fn refused(
 
 /// Asks whether the money has come, and says so.
 pub async fn check(talk: Talk, top_up_id: String) -> Result<(), HandlerError> {
-    let request =
-        CheckPaymentRequest { user_id: talk.user_id, top_up_id: top_up_id.clone() };
+    let request = CheckPaymentRequest { user_id: talk.user_id, top_up_id: top_up_id.clone() };
     let payment = match talk.app.payments.check_payment(request).await {
         Ok(payment) => payment,
         Err(status) if is_away(&status) => {
@@ -151,7 +150,8 @@ pub async fn check(talk: Talk, top_up_id: String) -> Result<(), HandlerError> {
         PaymentState::Settled => {
             let account = account::read(&talk.app, talk.user_id).await?;
             let balance = Kopecks::new(account.balance_kopecks);
-            talk.say(&text::payments::settled(amount, Some(balance)), Some(keyboard::menu())).await?;
+            talk.say(&text::payments::settled(amount, Some(balance)), Some(keyboard::menu()))
+                .await?;
             talk.app.store.keep_told(&told::top_up(&top_up_id)).await?;
         }
         PaymentState::Pending => {

@@ -74,7 +74,10 @@ impl Store {
         .await?;
         rows.iter()
             .map(|row| {
-                Ok(Waiting { update_id: row.try_get("update_id")?, chat_id: row.try_get("chat_id")? })
+                Ok(Waiting {
+                    update_id: row.try_get("update_id")?,
+                    chat_id: row.try_get("chat_id")?,
+                })
             })
             .collect()
     }
@@ -98,10 +101,8 @@ impl Store {
         .bind(update_id)
         .fetch_optional(&self.pool)
         .await?;
-        row.map(|row| {
-            Ok(Attempt { body: row.try_get("body")?, number: row.try_get("attempts")? })
-        })
-        .transpose()
+        row.map(|row| Ok(Attempt { body: row.try_get("body")?, number: row.try_get("attempts")? }))
+            .transpose()
     }
 
     /// Strikes an update off, and keeps the chat's new state if there is one, in one transaction:

@@ -14,11 +14,13 @@ impl Store {
 
     /// Keeps that the user was told.
     pub async fn keep_told(&self, what: &str) -> Result<(), StoreError> {
-        sqlx::query("insert into told (what, told_ms) values ($1, $2) on conflict (what) do nothing")
-            .bind(what)
-            .bind(now_ms())
-            .execute(&self.pool)
-            .await?;
+        sqlx::query(
+            "insert into told (what, told_ms) values ($1, $2) on conflict (what) do nothing",
+        )
+        .bind(what)
+        .bind(now_ms())
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 

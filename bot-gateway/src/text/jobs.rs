@@ -169,8 +169,13 @@ mod tests {
             "🎨 Готово!\nИспользована бесплатная операция. Осталось: 3 бесплатные операции, \
              баланс 0 ₽."
         );
-        assert_eq!(result(Mode::Edit, balance), "✏️ Готово, фото изменено!\nСписано: 10 ₽. Баланс: 90 ₽.");
-        assert!(failed(FailureReason::ProviderFailed, free).contains("Бесплатная операция возвращена."));
+        assert_eq!(
+            result(Mode::Edit, balance),
+            "✏️ Готово, фото изменено!\nСписано: 10 ₽. Баланс: 90 ₽."
+        );
+        assert!(
+            failed(FailureReason::ProviderFailed, free).contains("Бесплатная операция возвращена.")
+        );
         assert!(failed(FailureReason::TimedOut, balance).contains("10 ₽ возвращены на баланс."));
         assert!(refused(Refusal::Other, Paid { source: None, left: None }).contains("возвращено"));
         assert!(expired(balance).contains("10 ₽ возвращены на баланс."));

@@ -63,8 +63,7 @@ pub const HELP: &str = "\
 
 pub const CANCELLED: &str = "Отменено. Выберите, что сделать:";
 pub const NOTHING_TO_CANCEL: &str = "Отменять нечего. Выберите, что сделать:";
-pub const UNKNOWN_COMMAND: &str =
-    "Такой команды нет. Есть /start, /balance, /help и /cancel.";
+pub const UNKNOWN_COMMAND: &str = "Такой команды нет. Есть /start, /balance, /help и /cancel.";
 pub const OLD_BUTTON: &str = "Эта кнопка больше не действует. Выберите, что сделать:";
 pub const FORGOTTEN: &str =
     "Бот обновился, и начатое пришлось забыть. Деньги не списаны. Выберите, что сделать:";

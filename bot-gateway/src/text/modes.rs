@@ -67,7 +67,11 @@ pub fn merge_counter(number: usize, has_caption: bool) -> String {
         MERGE_MAX => "Больше добавить нельзя. Нажмите «Готово».".to_owned(),
         _ => "Отправьте ещё или нажмите «Готово».".to_owned(),
     };
-    let caption = if has_caption { "\nПодпись к фото взята как описание." } else { "" };
+    let caption = if has_caption {
+        "\nПодпись к фото взята как описание."
+    } else {
+        ""
+    };
     format!("{count} {next}{caption}")
 }
 

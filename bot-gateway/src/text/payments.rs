@@ -61,7 +61,9 @@ pub fn amount_refused(error: AmountError) -> String {
              /cancel – отменить."
                 .to_owned()
         }
-        AmountError::TooSmall => format!("Слишком мало: минимум {TOP_UP_MIN}. Напишите другую сумму."),
+        AmountError::TooSmall => {
+            format!("Слишком мало: минимум {TOP_UP_MIN}. Напишите другую сумму.")
+        }
         AmountError::TooLarge => {
             format!("Слишком много: максимум {TOP_UP_MAX}. Напишите другую сумму.")
         }
@@ -162,5 +164,4 @@ pub fn price_changed(price: Kopecks) -> String {
     )
 }
 
-pub const NOT_SOLD: &str =
-    "Этот режим сейчас недоступен. Ничего не списано. Выберите другой:";
+pub const NOT_SOLD: &str = "Этот режим сейчас недоступен. Ничего не списано. Выберите другой:";

@@ -8,8 +8,7 @@ pub const SERVICE_AWAY: &str = "😔 Сервис сейчас не отвеча
 
 /// The file is larger than Telegram gives to bots.
 pub const FILE_TOO_LARGE: &str = "Файл больше 20 МБ. Отправьте файл поменьше.";
-pub const NOT_A_PICTURE: &str =
-    "Это не похоже на картинку. Отправьте JPEG, PNG или WebP.";
+pub const NOT_A_PICTURE: &str = "Это не похоже на картинку. Отправьте JPEG, PNG или WebP.";
 pub const PICTURE_DIMENSIONS: &str =
     "Картинка слишком большая: можно до 50 мегапикселей и до 16 000 точек по стороне.";
 pub const DOWNLOAD_FAILED: &str =
