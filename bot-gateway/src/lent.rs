@@ -18,12 +18,14 @@ pub struct InHand<K> {
     keys: Arc<Mutex<HashSet<K>>>,
 }
 
-impl<K: Clone + Eq + Hash> InHand<K> {
+impl<K> Default for InHand<K> {
     /// Nothing yet.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self { keys: Arc::default() }
     }
+}
 
+impl<K: Clone + Eq + Hash> InHand<K> {
     /// Takes a thing in hand; `None` if it is already.
     pub fn take(&self, key: K) -> Option<Held<K>> {
         let is_new = self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());

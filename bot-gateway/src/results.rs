@@ -39,7 +39,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// Tells users about their jobs until the shutdown.
 pub async fn run(app: Arc<App>, shutdown: Shutdown) {
-    let in_hand = InHand::new();
+    let in_hand = InHand::default();
     let places = Arc::new(Semaphore::new(SENDING_MAX));
     let tasks = TaskTracker::new();
     let take = |message: WatchResultsResponse| match message.update {

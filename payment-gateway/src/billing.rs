@@ -14,6 +14,8 @@ const PROVIDER: &str = "yookassa";
 /// Somebody waits for each call: a user, or the sender of a notification.
 const DEADLINE: Duration = Duration::from_secs(4);
 const PAGE: i32 = 200;
+/// What is told where a payment was cancelled without a reason.
+const NO_REASON: &str = "canceled";
 /// Billing's limit for a reason, in characters.
 const REASON_LENGTH_MAX: usize = 128;
 
@@ -174,7 +176,7 @@ impl Billing {
         let request = wire::CancelTopUpRequest {
             user_id: top_up.user_id.get(),
             top_up_id: top_up.id.to_string(),
-            reason: reason.chars().take(REASON_LENGTH_MAX).collect(),
+            reason: printable(reason),
         };
         read(self.inner.cancel_top_up(request).await?.top_up)
     }
@@ -223,6 +225,12 @@ impl Billing {
     }
 }
 
+/// A reason that billing takes, whatever the provider wrote.
+fn printable(reason: &str) -> String {
+    let kept: String = reason.chars().filter(|c| !c.is_control()).take(REASON_LENGTH_MAX).collect();
+    if kept.trim().is_empty() { NO_REASON.to_owned() } else { kept }
+}
+
 impl From<Paid> for wire::ProviderAmount {
     fn from(paid: Paid) -> Self {
         Self { minor_units: paid.amount.get(), currency: paid.currency }
@@ -258,4 +266,17 @@ fn translate(top_up: wire::TopUp) -> Option<TopUp> {
         cancel_reason: top_up.cancel_reason,
         opened_at: top_up.created_at?.try_into().ok()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_reason_becomes_one_that_billing_takes() {
+        assert_eq!(printable("insufficient_funds"), "insufficient_funds");
+        assert_eq!(printable(""), NO_REASON);
+        assert_eq!(printable(" \n\0"), NO_REASON);
+        assert_eq!(printable(&"я".repeat(500)).chars().count(), REASON_LENGTH_MAX);
+    }
 }

@@ -132,7 +132,8 @@ impl Creator {
             self.look_up(&top_up).await
         };
         let outcome = match &made {
-            Ok(_) => "created",
+            Ok(Some(_)) => "created",
+            Ok(None) => "absent",
             Err(PaymentError::ProviderRefused(_)) => "refused",
             Err(PaymentError::ProviderUnavailable | PaymentError::Billing(_)) => "unknown",
         };

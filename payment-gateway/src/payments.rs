@@ -25,6 +25,8 @@ use crate::resolve::{Resolver, Via};
 
 /// Callers give up after ten seconds by default, and should hear from us before that.
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
+/// What an answer needs to reach a caller that gives up sooner.
+const ANSWER_TRAVELS: Duration = Duration::from_millis(300);
 /// Billing's limit for a key, in characters.
 const KEY_LENGTH_MAX: usize = 128;
 
@@ -92,7 +94,7 @@ impl PaymentsService for Payments {
         &self,
         request: Request<CreatePaymentRequest>,
     ) -> Result<Response<CreatePaymentResponse>, Status> {
-        let deadline = Instant::now() + ANSWER_WITHIN;
+        let deadline = deadline(&request);
         let request = request.into_inner();
         let user_id = user_id(request.user_id)?;
         let amount = amount(request.amount_kopecks)?;
@@ -119,7 +121,7 @@ impl PaymentsService for Payments {
         &self,
         request: Request<CheckPaymentRequest>,
     ) -> Result<Response<CheckPaymentResponse>, Status> {
-        let deadline = Instant::now() + ANSWER_WITHIN;
+        let deadline = deadline(&request);
         let request = request.into_inner();
         let user_id = user_id(request.user_id)?;
         let id = TopUpId::from_str(&request.top_up_id)
@@ -149,6 +151,31 @@ impl PaymentsService for Payments {
             },
         }))
     }
+}
+
+/// Until when a caller must hear from us: after it gives up, nobody learns the reason.
+fn deadline<T>(request: &Request<T>) -> Instant {
+    let patience = request.metadata().get("grpc-timeout").and_then(|it| it.to_str().ok());
+    let within = patience.and_then(grpc_timeout).map_or(ANSWER_WITHIN, |patience| {
+        patience.saturating_sub(ANSWER_TRAVELS).min(ANSWER_WITHIN)
+    });
+    Instant::now() + within
+}
+
+/// Reads a `grpc-timeout`: at most eight digits and a unit.
+fn grpc_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u32 = digits.parse().ok()?;
+    let unit = match unit {
+        "H" => Duration::from_secs(3600),
+        "M" => Duration::from_secs(60),
+        "S" => Duration::from_secs(1),
+        "m" => Duration::from_millis(1),
+        "u" => Duration::from_micros(1),
+        "n" => Duration::from_nanos(1),
+        _ => return None,
+    };
+    unit.checked_mul(number)
 }
 
 fn state(top_up: &TopUp) -> PaymentState {
@@ -197,5 +224,20 @@ fn key(text: String) -> Result<String, Status> {
             "idempotency_key",
             "idempotency_key must be 1 to 128 printable ASCII characters",
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_that_gives_up_sooner_hears_from_us_sooner() {
+        assert_eq!(grpc_timeout("2S"), Some(Duration::from_secs(2)));
+        assert_eq!(grpc_timeout("1500m"), Some(Duration::from_millis(1500)));
+        assert_eq!(grpc_timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        for wrong in ["", "S", "2", "2s", "-2S", "2.5S", "99999999999S", "2ё"] {
+            assert_eq!(grpc_timeout(wrong), None, "{wrong:?}");
+        }
     }
 }

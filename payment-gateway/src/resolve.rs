@@ -21,9 +21,6 @@ use crate::money::Kopecks;
 use crate::yookassa::wire::{Amount, Payment, Status};
 use crate::yookassa::{Client, YookassaError};
 
-/// What is told where a payment was cancelled without a reason.
-const NO_REASON: &str = "canceled";
-
 /// Who wants to know.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Via {
@@ -253,7 +250,7 @@ impl Resolver {
             Status::Pending | Status::Unknown => Ok(Resolution::Pending),
             Status::Canceled => {
                 let details = payment.cancellation_details.as_ref();
-                let reason = details.and_then(|d| d.reason.as_deref()).unwrap_or(NO_REASON);
+                let reason = details.and_then(|d| d.reason.as_deref()).unwrap_or_default();
                 self.cancel(payment_id, top_up, reason, via).await
             }
             Status::Succeeded if payment.paid == Some(true) => {

@@ -99,8 +99,8 @@ impl Webhook {
         let client = client_address(peer.ip(), request.headers(), &self.trusted_proxies);
         if !client.is_some_and(|address| self.trusted_networks.contain(address)) {
             tracing::warn!(
-                peer = %peer.ip(),
-                client = client.map(tracing::field::display),
+                client.ip = client.map(tracing::field::display),
+                peer.ip = %peer.ip(),
                 "yookassa: notification from a network that is not in YOOKASSA_TRUSTED_NETWORKS"
             );
             return Err((StatusCode::FORBIDDEN, "forbidden"));

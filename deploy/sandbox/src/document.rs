@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// How often a changed document is written.
-pub const WRITE_EVERY: Duration = Duration::from_millis(200);
+const WRITE_EVERY: Duration = Duration::from_millis(200);
 
 /// One piece of state that is loaded at start and written whenever it has changed.
 pub struct Document<T> {

@@ -1,17 +1,28 @@
 //! The sandbox: everything on one machine, with no account anywhere.
 
-use std::time::Duration;
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use proto::service::shutdown::Shutdown;
 use proto::service::{config, telemetry};
 use sandbox::config::Config;
+use sandbox::launch;
 use sandbox::server::Server;
 use sandbox::settings::Settings;
-use sandbox::{document, launch};
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+#[expect(clippy::print_stderr, reason = "the last line is for whoever started the sandbox")]
+async fn main() -> ExitCode {
+    match sandbox_until_end().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sandbox: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn sandbox_until_end() -> anyhow::Result<()> {
     rustls::crypto::ring::default_provider().install_default().ok();
     let config: Config = config::parse();
     telemetry::init(&config.common);
@@ -27,8 +38,7 @@ async fn main() -> anyhow::Result<()> {
         lived = live(&config, &settings, &asked_to_end) => lived,
     };
     emulators_end.request();
-    // What changed last is written by then.
-    tokio::time::sleep(document::WRITE_EVERY + Duration::from_millis(100)).await;
+    server.save()?;
     lived
 }
 

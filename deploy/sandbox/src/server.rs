@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
 use crate::config::Config;
+use crate::fal::Fal;
 use crate::faults::Faults;
 use crate::settings::{Scheme, Settings};
 use crate::telegram::Telegram;
@@ -41,7 +42,15 @@ pub struct Server {
     pub https: SocketAddr,
     /// What the emulators know.
     pub settings: Arc<Settings>,
+    emulators: Emulators,
     serving: JoinSet<std::io::Result<()>>,
+}
+
+#[derive(Debug)]
+struct Emulators {
+    telegram: Arc<Telegram>,
+    yookassa: Arc<YooKassa>,
+    fal: Arc<Fal>,
 }
 
 impl Server {
@@ -68,11 +77,13 @@ impl Server {
         });
         let https = TlsListener::new(https, tls::server_config(&settings.data)?)?;
 
-        let routes = routes(&settings)?;
+        let faults = Faults::default();
+        let emulators = Emulators::open(&settings, &faults)?;
+        let routes = emulators.routes(faults);
         let mut serving = JoinSet::new();
         serving.spawn(serve(http, routes.plain, Scheme::Http, shutdown.clone()));
         serving.spawn(serve(https, routes.tls, Scheme::Https, shutdown.clone()));
-        Ok(Self { http: http_address, https: https_address, settings, serving })
+        Ok(Self { http: http_address, https: https_address, settings, emulators, serving })
     }
 
     /// Waits until it no longer serves.
@@ -84,6 +95,16 @@ impl Server {
             ended.context("the server panicked")?.context("serve HTTP")?;
         }
         Ok(())
+    }
+
+    /// Writes what changed last, for a clean end.
+    ///
+    /// # Errors
+    /// When the data folder cannot be written to.
+    pub fn save(&self) -> anyhow::Result<()> {
+        self.emulators.telegram.save()?;
+        self.emulators.yookassa.save()?;
+        self.emulators.fal.save()
     }
 }
 
@@ -102,23 +123,31 @@ struct Routes {
     tls: Router,
 }
 
-fn routes(settings: &Arc<Settings>) -> anyhow::Result<Routes> {
-    let faults = Faults::default();
-    let telegram = Telegram::open(Arc::clone(settings), faults.clone())?;
-    let yookassa = YooKassa::open(Arc::clone(settings), faults.clone())?;
+impl Emulators {
+    fn open(settings: &Arc<Settings>, faults: &Faults) -> anyhow::Result<Self> {
+        Ok(Self {
+            telegram: Telegram::open(Arc::clone(settings), faults.clone())?,
+            yookassa: YooKassa::open(Arc::clone(settings), faults.clone())?,
+            fal: Fal::open(Arc::clone(settings), faults.clone())?,
+        })
+    }
 
-    let main = Router::new()
-        .merge(pages::routes())
-        .route("/_sandbox/health", get(|| async { Json(json!({"ok": true})) }))
-        .merge(faults_api::routes(faults))
-        .merge(telegram.routes())
-        .merge(yookassa.routes());
-    let fal = Router::new();
-    Ok(Routes {
-        plain: by_host(main.clone(), fal.clone()),
-        // fal.ai's own client cannot be given a path, so over TLS its paths are at the root too.
-        tls: by_host(main.fallback_service(fal.clone()), fal),
-    })
+    fn routes(&self, faults: Faults) -> Routes {
+        let main = Router::new()
+            .merge(pages::routes())
+            .route("/_sandbox/health", get(|| async { Json(json!({"ok": true})) }))
+            .merge(faults_api::routes(faults))
+            .merge(self.telegram.routes())
+            .merge(self.yookassa.routes())
+            .merge(self.fal.routes());
+        let fal = self.fal.root_routes();
+        Routes {
+            plain: by_host(main.clone(), fal.clone()),
+            // fal.ai's own client cannot be given a path, so over TLS its paths are at the root
+            // too.
+            tls: by_host(main.fallback_service(fal.clone()), fal),
+        }
+    }
 }
 
 #[derive(Clone)]

@@ -181,20 +181,23 @@ impl Client {
 fn report(method: &'static str, error: &YookassaError) {
     match error {
         _ if error.is_about_credentials() => tracing::error!(
-            method,
+            yookassa.call = method,
             error.cause = %error,
             "yookassa: the shop was not accepted, check YOOKASSA_SHOP_ID and YOOKASSA_SECRET_KEY"
         ),
         YookassaError::Rejected(refusal) => tracing::warn!(
-            method,
-            code = %refusal.code,
-            parameter = refusal.parameter,
-            error.id = refusal.id,
+            yookassa.call = method,
+            error.cause = %refusal,
+            yookassa.error_id = refusal.id,
             "yookassa: a call was refused"
         ),
         YookassaError::NotFound => {}
         YookassaError::Unknown(cause) => {
-            tracing::warn!(method, error.cause = %cause, "yookassa: a call has an unknown outcome");
+            tracing::warn!(
+                yookassa.call = method,
+                error.cause = %cause,
+                "yookassa: a call has an unknown outcome"
+            );
         }
     }
 }

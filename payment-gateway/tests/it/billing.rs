@@ -209,11 +209,9 @@ impl BillingService for Billing {
         let top_up = books.of_user(request.user_id, &request.top_up_id)?;
         if top_up.provider_payment_id.is_empty() {
             top_up.provider_payment_id = request.provider_payment_id;
+            top_up.confirmation_url = request.confirmation_url;
         } else if top_up.provider_payment_id != request.provider_payment_id {
             return Err(precondition(TOP_UP_PAYMENT_MISMATCH));
-        }
-        if top_up.confirmation_url.is_empty() {
-            top_up.confirmation_url = request.confirmation_url;
         }
         let top_up = Some(top_up.clone());
         Ok(Response::new(wire::RecordTopUpPaymentResponse { top_up }))

@@ -18,6 +18,7 @@ use super::state::{Content, Message, State as Memory};
 
 /// A waiting request ends after so long, whatever was asked.
 const WAIT_MS_MAX: u64 = 60_000;
+const ACTION_LOOK: Duration = Duration::from_secs(1);
 /// A picture is shown; everything else is saved, so that nothing a user sends runs in the page.
 const SHOWN: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
 
@@ -73,6 +74,8 @@ async fn chat(
         }
         tokio::select! {
             _ = changes.changed() => {}
+            // An action ends by itself, with nobody to tell.
+            () = tokio::time::sleep(ACTION_LOOK), if action.is_some() => {}
             () = tokio::time::sleep_until(deadline) => {}
         }
     }
@@ -197,6 +200,7 @@ async fn bot(State(telegram): Emulator, Query(query): Query<BotQuery>) -> Json<V
     }
     bot["description"] = telegram.said(&query.language, "description").into();
     bot["short_description"] = telegram.said(&query.language, "short_description").into();
+    bot["listening"] = telegram.is_listening().into();
     bot["commands"] = telegram.commands_for(&query.language);
     Json(bot)
 }

@@ -60,9 +60,17 @@ pub struct Telegram {
     changes: watch::Sender<()>,
     /// Whose turn it is to poll: a newer poll ends an older one.
     turns: watch::Sender<u64>,
+    /// How many polls wait, and when the last one ended.
+    polls: Mutex<Polls>,
     seen: Seen<Call>,
     /// By chat: what the bot is doing, and since when.
     actions: Mutex<HashMap<i64, (String, Instant)>>,
+}
+
+#[derive(Debug, Default)]
+struct Polls {
+    waiting: usize,
+    last: Option<Instant>,
 }
 
 /// One call of the Bot API: never its contents.
@@ -107,6 +115,7 @@ impl Telegram {
             arrivals: watch::channel(()).0,
             changes: watch::channel(()).0,
             turns: watch::channel(0).0,
+            polls: Mutex::default(),
             seen: Seen::default(),
             actions: Mutex::default(),
         });
@@ -117,6 +126,14 @@ impl Telegram {
     /// The Bot API at `/telegram`, the users' side at `/_sandbox/telegram`.
     pub fn routes(self: &Arc<Self>) -> Router {
         api::routes(self).merge(play::routes(self)).merge(chat::routes(self))
+    }
+
+    /// Writes the state now, for a clean end.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn save(&self) -> anyhow::Result<()> {
+        self.state.save()
     }
 
     fn saw(&self, method: &str, status: u16) {

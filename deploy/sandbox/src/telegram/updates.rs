@@ -2,6 +2,8 @@
 //!
 //! Invariant: an update is forgotten only when the bot has confirmed it (or a day has passed).
 
+use std::sync::PoisonError;
+
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
 
@@ -15,6 +17,8 @@ use crate::faults::TelegramFault;
 const KEPT_SECONDS: i64 = 24 * 60 * 60;
 const LIMIT_MAX: i64 = 100;
 const TIMEOUT_SECONDS_MAX: i64 = 50;
+/// A bot that polls comes back sooner.
+const BETWEEN_POLLS: Duration = Duration::from_secs(3);
 /// Kinds that a bot gets only when it asks for them.
 const ON_REQUEST: [&str; 3] = ["chat_member", "message_reaction", "message_reaction_count"];
 
@@ -45,6 +49,14 @@ impl Telegram {
         self.arrivals.send_replace(());
     }
 
+    /// Whether somebody is there to take updates.
+    pub(super) fn is_listening(&self) -> bool {
+        let polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
+        polls.waiting > 0
+            || polls.last.is_some_and(|last| last.elapsed() < BETWEEN_POLLS)
+            || self.state.read(|state| state.webhook.is_some())
+    }
+
     /// `getUpdates`: waits until there is something, or the time is over.
     pub(super) async fn get_updates(&self, params: &Params) -> Result<Value, Refusal> {
         self.state.read(no_webhook)?;
@@ -61,6 +73,7 @@ impl Telegram {
             }
         });
 
+        let _waiting = Waiting::begin(self);
         let mut turns = self.turns.subscribe();
         let mut turn = 0;
         self.turns.send_modify(|last| {
@@ -90,6 +103,24 @@ impl Telegram {
                 () = tokio::time::sleep_until(deadline) => {}
             }
         }
+    }
+}
+
+/// A poll that waits, until it is dropped.
+struct Waiting<'a>(&'a Telegram);
+
+impl<'a> Waiting<'a> {
+    fn begin(telegram: &'a Telegram) -> Self {
+        telegram.polls.lock().unwrap_or_else(PoisonError::into_inner).waiting += 1;
+        Self(telegram)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut polls = self.0.polls.lock().unwrap_or_else(PoisonError::into_inner);
+        polls.waiting = polls.waiting.saturating_sub(1);
+        polls.last = Some(Instant::now().into_std());
     }
 }
 

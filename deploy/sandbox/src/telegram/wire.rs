@@ -73,7 +73,7 @@ impl Telegram {
         json!({
             "id": self.bot_id,
             "is_bot": true,
-            "first_name": "Media Lab (песочница)",
+            "first_name": "Media Lab",
             "username": "media_lab_sandbox_bot",
         })
     }

@@ -1,0 +1,101 @@
+//! Every setting, read once.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use proto::service::config::{CommonConfig, duration};
+use secrecy::SecretString;
+
+use crate::domain::{Grant, Kopecks};
+
+/// A hold never lives longer than a day.
+const HOLD_TTL_MAX: Duration = Duration::from_secs(86_400);
+
+/// Owns balances, free operations and the ledger. Without a command it serves.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "billing-svc", version)]
+pub struct Config {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// `sqlite://<file>`, or `postgres://…` in production. Nobody else writes it.
+    #[arg(long, env, hide_env_values = true, default_value = "sqlite://media-lab-billing.db")]
+    pub database_url: SecretString,
+
+    /// Where gRPC is served.
+    #[arg(long, env, default_value = "127.0.0.1:50051")]
+    pub billing_listen: SocketAddr,
+
+    /// Where `/livez`, `/readyz` and `/metrics` are served.
+    #[arg(long, env, default_value = "127.0.0.1:9101")]
+    pub billing_admin_listen: SocketAddr,
+
+    /// What one paid operation costs, in roubles, such as `10` or `10.50`.
+    #[arg(long, env, default_value = "10", value_parser = price)]
+    pub price_per_operation: Kopecks,
+
+    /// Free operations that a new user is given: 0 … 10000.
+    #[arg(long, env, default_value = "4", value_parser = grant)]
+    pub free_operations_count: Grant,
+
+    /// How long a hold lives without being extended, such as `30m`; at most a day.
+    #[arg(long, env, default_value = "30m", value_parser = hold_ttl)]
+    pub hold_ttl: Duration,
+
+    #[command(flatten)]
+    pub common: CommonConfig,
+}
+
+/// What to do instead of serving.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
+pub enum Command {
+    /// Bring the database's schema to this version, and end.
+    Migrate,
+}
+
+fn price(text: &str) -> Result<Kopecks, String> {
+    Kopecks::parse_roubles(text).map_err(|error| error.to_string())
+}
+
+fn grant(text: &str) -> Result<Grant, String> {
+    let count = text.parse().ok().and_then(Grant::new);
+    count.ok_or_else(|| "not a number from 0 to 10000".to_owned())
+}
+
+fn hold_ttl(text: &str) -> Result<Duration, String> {
+    let ttl = duration(text)?;
+    if ttl > HOLD_TTL_MAX { Err("a hold lives at most a day".to_owned()) } else { Ok(ttl) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_those_of_the_product() {
+        let config = Config::try_parse_from(["billing-svc"]).unwrap();
+
+        assert_eq!(config.price_per_operation, Kopecks::new(1_000).unwrap());
+        assert_eq!(config.free_operations_count, Grant::new(4).unwrap());
+        assert_eq!(config.hold_ttl, Duration::from_secs(1_800));
+        assert_eq!(config.command, None);
+    }
+
+    #[test]
+    fn settings_out_of_bounds_are_refused() {
+        for [name, value] in [
+            ["--price-per-operation", "0"],
+            ["--price-per-operation", "10.005"],
+            ["--price-per-operation", "-1"],
+            ["--free-operations-count", "10001"],
+            ["--free-operations-count", "-1"],
+            ["--hold-ttl", "25h"],
+            ["--hold-ttl", "soon"],
+            ["--billing-listen", "localhost"],
+        ] {
+            let argument = format!("{name}={value}");
+            assert!(Config::try_parse_from(["billing-svc", &argument]).is_err(), "{argument}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The rules, pure: no I/O, no clock, no logging.
+//!
+//! Read [`OperationState`] and [`TopUpState`] for what may happen to a thing, [`Account::apply`]
+//! for what a movement does to an account, and [`PriceList`] for what is sold.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::match_wildcard_for_single_variants,
+    clippy::wildcard_enum_match_arm
+)]
+
+mod ids;
+mod time;
+mod money;
+mod account;
+mod entry;
+mod operation;
+mod top_up;
+mod prices;
+mod event;
+
+pub use account::{Account, Grant, Profile};
+pub use entry::{Cause, Entry, Movement, Place, Subject, Unit};
+pub use event::{Event, EventKind, EventNumber};
+pub use ids::{IdempotencyKey, OperationId, PaymentId, Provider, TopUpId, UserId};
+pub use money::{AmountError, Balance, Kopecks};
+pub use operation::{
+    CommitStep, Operation, OperationState, PaymentSource, Refund, RefundStep, StateError,
+};
+pub use prices::{Price, PriceList};
+pub use time::Timestamp;
+pub use top_up::{ProviderAmount, TopUp, TopUpError, TopUpState, TopUpStep};

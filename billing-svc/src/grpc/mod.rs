@@ -1,0 +1,198 @@
+//! The door: read the request, call one decision, write the answer.
+
+mod convert;
+mod status;
+mod watch;
+
+use proto::billing::v1 as wire;
+use proto::billing::v1::billing_service_server::BillingService;
+use proto::service::shutdown::Shutdown;
+use tonic::{Request, Response, Status};
+
+use crate::ledger::Ledger;
+use crate::store::Store;
+use convert::Page;
+
+/// Answers callers.
+#[derive(Debug)]
+pub struct Service<S> {
+    ledger: Ledger<S>,
+    shutdown: Shutdown,
+}
+
+impl<S: Store> Service<S> {
+    /// Streams end when `shutdown` starts.
+    pub fn new(ledger: Ledger<S>, shutdown: Shutdown) -> Self {
+        Self { ledger, shutdown }
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl<S: Store> BillingService for Service<S> {
+    async fn register_user(
+        &self,
+        request: Request<wire::RegisterUserRequest>,
+    ) -> Answer<wire::RegisterUserResponse> {
+        let registered = self.ledger.decide(convert::register(request.into_inner())?).await?;
+        let account = convert::account(&registered.account, registered.profile);
+        let created = registered.created;
+        Ok(Response::new(wire::RegisterUserResponse { account: Some(account), created }))
+    }
+
+    async fn get_account(
+        &self,
+        request: Request<wire::GetAccountRequest>,
+    ) -> Answer<wire::GetAccountResponse> {
+        let user = convert::user(request.into_inner().user_id)?;
+        let (account, profile) = self.ledger.account(user).await?;
+        let account = Some(convert::account(&account, profile));
+        Ok(Response::new(wire::GetAccountResponse { account }))
+    }
+
+    async fn list_prices(
+        &self,
+        _request: Request<wire::ListPricesRequest>,
+    ) -> Answer<wire::ListPricesResponse> {
+        let prices = self.ledger.prices().lines().iter().map(convert::price).collect();
+        Ok(Response::new(wire::ListPricesResponse { prices }))
+    }
+
+    async fn reserve(
+        &self,
+        request: Request<wire::ReserveRequest>,
+    ) -> Answer<wire::ReserveResponse> {
+        let operation = self.ledger.decide(convert::reserve(request.into_inner())?).await?;
+        let operation = Some(convert::operation(operation));
+        Ok(Response::new(wire::ReserveResponse { operation }))
+    }
+
+    async fn extend(&self, request: Request<wire::ExtendRequest>) -> Answer<wire::ExtendResponse> {
+        let operation = self.ledger.decide(convert::extend(&request.into_inner())?).await?;
+        let operation = Some(convert::operation(operation));
+        Ok(Response::new(wire::ExtendResponse { operation }))
+    }
+
+    async fn commit(&self, request: Request<wire::CommitRequest>) -> Answer<wire::CommitResponse> {
+        let operation = self.ledger.decide(convert::commit(&request.into_inner())?).await?;
+        let operation = Some(convert::operation(operation));
+        Ok(Response::new(wire::CommitResponse { operation }))
+    }
+
+    async fn refund(&self, request: Request<wire::RefundRequest>) -> Answer<wire::RefundResponse> {
+        let operation = self.ledger.decide(convert::refund(request.into_inner())?).await?;
+        let operation = Some(convert::operation(operation));
+        Ok(Response::new(wire::RefundResponse { operation }))
+    }
+
+    async fn get_operation(
+        &self,
+        request: Request<wire::GetOperationRequest>,
+    ) -> Answer<wire::GetOperationResponse> {
+        let request = request.into_inner();
+        let user = convert::user(request.user_id)?;
+        let id = convert::operation_id(&request.operation_id)?;
+        let operation = Some(convert::operation(self.ledger.operation(user, id).await?));
+        Ok(Response::new(wire::GetOperationResponse { operation }))
+    }
+
+    async fn list_operations(
+        &self,
+        request: Request<wire::ListOperationsRequest>,
+    ) -> Answer<wire::ListOperationsResponse> {
+        let request = request.into_inner();
+        let user = convert::user(request.user_id)?;
+        let limit = convert::operations_limit(request.page_size)?;
+        let below = convert::operations_place(&request.page_token)?;
+        let read = self.ledger.operations(user, below, limit.with_one_more()).await?;
+        let page = Page::cut(read, limit, |last| last.number.to_string());
+        Ok(Response::new(wire::ListOperationsResponse {
+            operations: page.items.into_iter().map(convert::operation).collect(),
+            next_page_token: page.next,
+        }))
+    }
+
+    async fn open_top_up(
+        &self,
+        request: Request<wire::OpenTopUpRequest>,
+    ) -> Answer<wire::OpenTopUpResponse> {
+        let top_up = self.ledger.decide(convert::open_top_up(request.into_inner())?).await?;
+        Ok(Response::new(wire::OpenTopUpResponse { top_up: Some(convert::top_up(top_up)) }))
+    }
+
+    async fn record_top_up_payment(
+        &self,
+        request: Request<wire::RecordTopUpPaymentRequest>,
+    ) -> Answer<wire::RecordTopUpPaymentResponse> {
+        let top_up = self.ledger.decide(convert::record_payment(request.into_inner())?).await?;
+        let top_up = Some(convert::top_up(top_up));
+        Ok(Response::new(wire::RecordTopUpPaymentResponse { top_up }))
+    }
+
+    async fn settle_top_up(
+        &self,
+        request: Request<wire::SettleTopUpRequest>,
+    ) -> Answer<wire::SettleTopUpResponse> {
+        let settled = self.ledger.decide(convert::settle(request.into_inner())?).await?;
+        Ok(Response::new(wire::SettleTopUpResponse {
+            top_up: Some(convert::top_up(settled.top_up)),
+            account: Some(convert::account(&settled.account, settled.profile)),
+        }))
+    }
+
+    async fn cancel_top_up(
+        &self,
+        request: Request<wire::CancelTopUpRequest>,
+    ) -> Answer<wire::CancelTopUpResponse> {
+        let top_up = self.ledger.decide(convert::cancel(request.into_inner())?).await?;
+        Ok(Response::new(wire::CancelTopUpResponse { top_up: Some(convert::top_up(top_up)) }))
+    }
+
+    async fn get_top_up(
+        &self,
+        request: Request<wire::GetTopUpRequest>,
+    ) -> Answer<wire::GetTopUpResponse> {
+        let request = request.into_inner();
+        let user = convert::user(request.user_id)?;
+        let id = convert::top_up_id(&request.top_up_id)?;
+        let top_up = Some(convert::top_up(self.ledger.top_up(user, id).await?));
+        Ok(Response::new(wire::GetTopUpResponse { top_up }))
+    }
+
+    async fn list_open_top_ups(
+        &self,
+        request: Request<wire::ListOpenTopUpsRequest>,
+    ) -> Answer<wire::ListOpenTopUpsResponse> {
+        let request = request.into_inner();
+        let limit = convert::top_ups_limit(request.page_size)?;
+        let read = self.ledger.open_top_ups(&convert::open_top_ups(&request, limit)?).await?;
+        let page = Page::cut(read, limit, convert::top_up_place_text);
+        Ok(Response::new(wire::ListOpenTopUpsResponse {
+            top_ups: page.items.into_iter().map(convert::top_up).collect(),
+            next_page_token: page.next,
+        }))
+    }
+
+    type WatchEventsStream = watch::Stream;
+
+    async fn watch_events(
+        &self,
+        request: Request<wire::WatchEventsRequest>,
+    ) -> Answer<Self::WatchEventsStream> {
+        let consumer = request.into_inner().consumer;
+        self.ledger.check_consumer(&consumer)?;
+        let stream = watch::stream(self.ledger.clone(), consumer, self.shutdown.clone());
+        Ok(Response::new(stream))
+    }
+
+    async fn ack_events(
+        &self,
+        request: Request<wire::AckEventsRequest>,
+    ) -> Answer<wire::AckEventsResponse> {
+        let request = request.into_inner();
+        let ids = convert::event_ids(&request.events)?;
+        self.ledger.ack_events(&request.consumer, ids).await?;
+        Ok(Response::new(wire::AckEventsResponse {}))
+    }
+}

@@ -1,0 +1,259 @@
+//! The writer: requests that wait together are written together.
+//!
+//! Invariant: one transaction a batch, begun and committed in [`Writer::attempt`] and nowhere
+//! else, and nobody is answered before it is committed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::books::{Books, Changes, Effects, Needs};
+use super::decision::{Job, Line, count};
+use super::{BillingError, CONSUMERS, Rules};
+use crate::clock::Clock;
+use crate::domain::{PaymentId, Provider};
+use crate::store::{Store, StoreError};
+
+/// Larger batches gain nothing more, and delay the first of them.
+const BATCH_MAX: usize = 256;
+/// How often a batch that lost a race is tried.
+const TRIES_MAX: u32 = 5;
+/// The longest pause after the first lost race; it grows with each.
+const PAUSE: Duration = Duration::from_millis(20);
+
+type Batch = Vec<Box<dyn Job>>;
+
+/// Takes what waits, and writes it.
+#[derive(Debug)]
+pub struct Writer<S> {
+    pub(super) store: S,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) waiting: mpsc::Receiver<Box<dyn Job>>,
+    pub(super) news: watch::Sender<u64>,
+}
+
+impl<S: Store> Writer<S> {
+    /// Writes until the last ledger is gone and nothing waits.
+    ///
+    /// There is no timer: what has queued while the last batch was written is the next, so a lone
+    /// request is written at once.
+    pub async fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        while self.waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            record_count("billing_queue_depth", self.waiting.len());
+            self.write(std::mem::take(&mut batch)).await;
+        }
+    }
+
+    async fn write(&self, mut batch: Batch) {
+        // Nothing of theirs is written yet, and nobody would learn of it.
+        batch.retain(|job| !job.is_abandoned());
+        if batch.is_empty() {
+            return;
+        }
+        metrics::histogram!("billing_write_batch_size").record(as_f64(batch.len()));
+        let started = Instant::now();
+        match self.attempts(&mut batch).await {
+            Ok(effects) => self.tell(batch, effects),
+            Err(error) if batch.len() > 1 && error.may_be_one_request() => {
+                tracing::warn!(error.cause = ?error, "batch failed, writing one by one");
+                self.write_one_by_one(batch).await;
+            }
+            Err(error) => fail(batch, error),
+        }
+        metrics::histogram!("billing_write_seconds").record(started.elapsed().as_secs_f64());
+    }
+
+    /// So that one bad request does not fail its neighbours.
+    async fn write_one_by_one(&self, batch: Batch) {
+        for job in batch {
+            let mut alone = vec![job];
+            match self.attempts(&mut alone).await {
+                Ok(effects) => self.tell(alone, effects),
+                Err(error) => fail(alone, error),
+            }
+        }
+    }
+
+    async fn attempts(&self, batch: &mut Batch) -> Result<Effects, StoreError> {
+        let mut tries = 1;
+        loop {
+            match self.attempt(batch).await {
+                Err(error) if error.is_race() && tries < TRIES_MAX => {
+                    tracing::debug!(error.cause = ?error, tries, "lost a race, trying again");
+                    tokio::time::sleep(jittered(PAUSE * tries)).await;
+                    tries += 1;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn attempt(&self, batch: &mut Batch) -> Result<Effects, StoreError> {
+        let mut needs = Needs::default();
+        for job in batch.iter() {
+            job.needs(&mut needs);
+        }
+        needs.tidy();
+
+        let mut tx = self.store.begin().await?;
+        let mut books = load(&self.store, &mut tx, &needs, (&self.rules, &*self.clock)).await?;
+        for job in batch.iter_mut() {
+            job.decide(&mut books);
+        }
+        flush(&self.store, &mut tx, &books.changes()).await?;
+        self.store.commit(tx).await?;
+        Ok(books.into_effects())
+    }
+
+    /// Answers, after everything is stored.
+    fn tell(&self, batch: Batch, effects: Effects) {
+        for released in &effects.released {
+            let operation = &released.operation;
+            count("expire", "done");
+            Line::of_operation(operation).write(
+                "hold expired",
+                "done",
+                operation.user,
+                Some(&released.after),
+            );
+        }
+        for job in batch {
+            job.answer();
+        }
+        if effects.has_events {
+            self.news.send_modify(|news| *news = news.wrapping_add(1));
+        }
+    }
+}
+
+fn fail(batch: Batch, error: StoreError) {
+    let is_broken = matches!(BillingError::from(error), BillingError::Broken);
+    for job in batch {
+        job.fail(if is_broken { BillingError::Broken } else { BillingError::Unavailable });
+    }
+}
+
+/// Locks the accounts, and reads under their locks what the batch names.
+async fn load<'r, S: Store>(
+    store: &S,
+    tx: &mut S::Tx,
+    needs: &Needs,
+    (rules, clock): (&'r Rules, &dyn Clock),
+) -> Result<Books<'r>, StoreError> {
+    let accounts = store.lock_accounts(tx, &needs.users).await?;
+    // Read after the locks: time that was spent waiting for them has passed for the holds too.
+    let now = clock.now();
+    let mut books = Books::new(rules, now);
+    let holders: Vec<_> =
+        accounts.iter().filter(|account| account.holds_anything()).map(|a| a.user).collect();
+    accounts.into_iter().for_each(|account| books.load_account(account));
+
+    if !holders.is_empty() {
+        let overdue = store.overdue_holds(tx, &holders, now).await?;
+        overdue.into_iter().for_each(|operation| books.load_operation(operation));
+    }
+    if !needs.operations.is_empty() {
+        let named = store.operations_by_id(tx, &needs.operations).await?;
+        named.into_iter().for_each(|operation| books.load_operation(operation));
+    }
+    if !needs.operation_keys.is_empty() {
+        let named = store.operations_by_key(tx, &needs.operation_keys).await?;
+        named.into_iter().for_each(|operation| books.load_operation(operation));
+    }
+    if !needs.profiles.is_empty() {
+        let profiles = store.profiles(tx, &needs.profiles).await?;
+        profiles.into_iter().for_each(|(user, profile)| books.load_profile(user, profile));
+    }
+    load_top_ups(store, tx, needs, &mut books).await?;
+    Ok(books)
+}
+
+async fn load_top_ups<S: Store>(
+    store: &S,
+    tx: &mut S::Tx,
+    needs: &Needs,
+    books: &mut Books<'_>,
+) -> Result<(), StoreError> {
+    if !needs.top_ups.is_empty() {
+        let named = store.top_ups_by_id(tx, &needs.top_ups).await?;
+        named.into_iter().for_each(|top_up| books.load_top_up(top_up));
+    }
+    if !needs.top_up_keys.is_empty() {
+        let named = store.top_ups_by_key(tx, &needs.top_up_keys).await?;
+        named.into_iter().for_each(|top_up| books.load_top_up(top_up));
+    }
+    let mut payments: Vec<(Provider, PaymentId)> = needs
+        .payments
+        .iter()
+        .filter_map(|(user, id, payment)| {
+            let top_up = books.top_up(*user, *id).ok()?;
+            Some((top_up.provider, payment.clone()))
+        })
+        .collect();
+    payments.sort_unstable();
+    payments.dedup();
+    if !payments.is_empty() {
+        let claims = store.claims(tx, &payments).await?;
+        claims.into_iter().for_each(|claim| books.load_claim(claim));
+    }
+    Ok(())
+}
+
+/// Writes what has changed: for each table one statement that adds and one that changes.
+async fn flush<S: Store>(
+    store: &S,
+    tx: &mut S::Tx,
+    changes: &Changes<'_>,
+) -> Result<(), StoreError> {
+    if !changes.new_accounts.is_empty() {
+        store.insert_accounts(tx, &changes.new_accounts).await?;
+    }
+    if !changes.accounts.is_empty() {
+        store.update_accounts(tx, &changes.accounts).await?;
+    }
+    if !changes.profiles.is_empty() {
+        store.put_profiles(tx, &changes.profiles).await?;
+    }
+    if !changes.new_operations.is_empty() {
+        store.insert_operations(tx, &changes.new_operations).await?;
+    }
+    if !changes.operations.is_empty() {
+        store.update_operations(tx, &changes.operations).await?;
+    }
+    if !changes.new_top_ups.is_empty() {
+        store.insert_top_ups(tx, &changes.new_top_ups).await?;
+    }
+    if !changes.top_ups.is_empty() {
+        store.update_top_ups(tx, &changes.top_ups).await?;
+    }
+    if !changes.claims.is_empty() {
+        store.insert_claims(tx, &changes.claims).await?;
+    }
+    if !changes.entries.is_empty() {
+        store.insert_entries(tx, changes.entries).await?;
+    }
+    if !changes.events.is_empty() {
+        store.insert_events(tx, &CONSUMERS, changes.events).await?;
+    }
+    Ok(())
+}
+
+/// Between nothing and the whole of it, so that those who collided do not collide again.
+fn jittered(pause: Duration) -> Duration {
+    let [random, ..] = Uuid::new_v4().into_bytes();
+    pause * u32::from(random) / u32::from(u8::MAX)
+}
+
+fn record_count(gauge: &'static str, value: usize) {
+    metrics::gauge!(gauge).set(as_f64(value));
+}
+
+/// Counts here are far below the point where a float loses one.
+fn as_f64(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::MAX, f64::from)
+}

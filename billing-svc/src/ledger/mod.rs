@@ -1,0 +1,118 @@
+//! The decisions: what may be written, and what is answered.
+//!
+//! A write is a [`decision::Decision`], one file each. It waits in a queue until the one writer
+//! ([`batch`]) takes it together with all that wait beside it, loads what they name into
+//! [`books`], lets each decide in memory in order of arrival, and stores all that changed in one
+//! transaction. Reads ([`reads`]) go past the queue, unless a hold is overdue.
+
+mod error;
+mod books;
+mod decision;
+mod touch;
+mod register;
+mod reserve;
+mod extend;
+mod commit;
+mod refund;
+mod open_top_up;
+mod record_payment;
+mod settle;
+mod cancel;
+mod batch;
+mod reads;
+mod events;
+mod sweep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use batch::Writer;
+pub use cancel::Cancel;
+pub use commit::Commit;
+pub use error::BillingError;
+pub use extend::Extend;
+pub use open_top_up::OpenTopUp;
+pub use record_payment::RecordPayment;
+pub use refund::RefundOperation;
+pub use register::{Register, Registered};
+pub use reserve::Reserve;
+pub use settle::{Settle, Settled};
+pub use sweep::sweep;
+
+use crate::clock::Clock;
+use crate::domain::{Grant, PriceList};
+use crate::store::Store;
+use decision::{Decision, Job, Pending};
+
+/// Who is told of events.
+pub const CONSUMERS: [&str; 1] = ["bot"];
+
+/// What is sold on which terms.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    pub prices: PriceList,
+    /// What a new user is given.
+    pub welcome: Grant,
+    /// How long a hold lives without being extended; at most a day.
+    pub hold_ttl: Duration,
+}
+
+/// The door to the books, for every caller. Clones are the same door.
+#[derive(Clone, Debug)]
+pub struct Ledger<S> {
+    store: S,
+    clock: Arc<dyn Clock>,
+    rules: Arc<Rules>,
+    queue: mpsc::Sender<Box<dyn Job>>,
+    /// Changes whenever an event may have become lendable.
+    news: watch::Sender<u64>,
+}
+
+/// Opens the books. The writer has to be run for anything to be written; it ends when the last
+/// clone of the ledger is gone and all that waited is written.
+pub fn open<S: Store>(
+    store: S,
+    rules: Rules,
+    clock: Arc<dyn Clock>,
+    queue_max: usize,
+) -> (Ledger<S>, Writer<S>) {
+    let (queue, waiting) = mpsc::channel(queue_max);
+    let rules = Arc::new(rules);
+    let news = watch::Sender::new(0);
+    let writer = Writer {
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        rules: Arc::clone(&rules),
+        waiting,
+        news: news.clone(),
+    };
+    (Ledger { store, clock, rules, queue, news }, writer)
+}
+
+impl<S: Store> Ledger<S> {
+    /// Lets `decision` be decided and stored, and answers when both are done.
+    ///
+    /// # Errors
+    /// Its refusal; or that its outcome is unknown, and the same request is to be sent again.
+    pub(crate) async fn decide<D: Decision>(&self, decision: D) -> Result<D::Answer, BillingError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Pending::new(decision, reply));
+        self.queue.try_send(job).map_err(|error| {
+            let refusal = match error {
+                mpsc::error::TrySendError::Full(_) => BillingError::Busy,
+                mpsc::error::TrySendError::Closed(_) => BillingError::Unavailable,
+            };
+            decision::count(D::NAME, refusal.outcome());
+            refusal
+        })?;
+        // The writer only drops a job unanswered when the process ends.
+        answer.await.unwrap_or(Err(BillingError::Unavailable))
+    }
+
+    /// What is sold.
+    pub fn prices(&self) -> &PriceList {
+        &self.rules.prices
+    }
+}

@@ -1,0 +1,60 @@
+//! The schema of both engines: the same numbers, one change a file, forward only.
+
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+macro_rules! migrations {
+    ($engine:literal: $($version:literal $name:literal),* $(,)?) => {
+        migrator(vec![$(
+            Migration::new(
+                $version,
+                $name.into(),
+                MigrationType::Simple,
+                include_str!(concat!("../../migrations/", $engine, "/", $name, ".sql"))
+                    .into_sql_str(),
+                false,
+            )
+        ),*])
+    };
+}
+
+macro_rules! of_engine {
+    ($engine:literal) => {
+        migrations!($engine:
+            1 "0001_create_accounts",
+            2 "0002_create_profiles",
+            3 "0003_create_operation_records",
+            4 "0004_index_living_holds",
+            5 "0005_create_top_ups",
+            6 "0006_index_open_top_ups",
+            7 "0007_create_payment_claims",
+            8 "0008_create_entries",
+            9 "0009_create_events",
+            10 "0010_index_unacknowledged_events",
+            11 "0011_view_users",
+            12 "0012_view_balances",
+            13 "0013_view_operations",
+            14 "0014_view_payments",
+        )
+    };
+}
+
+/// The schema on SQLite.
+pub(super) fn sqlite() -> Migrator {
+    of_engine!("sqlite")
+}
+
+/// The schema on PostgreSQL.
+pub(super) fn postgres() -> Migrator {
+    of_engine!("postgres")
+}
+
+fn migrator(migrations: Vec<Migration>) -> Migrator {
+    let mut migrator = Migrator::with_migrations(migrations);
+    // The lock that sqlx takes is an advisory one, which not every engine has. Two that migrate at
+    // once cannot do harm: one of them fails at the first thing that exists already.
+    migrator.set_locking(false);
+    // A newer version may have migrated already while this one is still rolled out.
+    migrator.set_ignore_missing(true);
+    migrator
+}

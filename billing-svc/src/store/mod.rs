@@ -1,0 +1,304 @@
+//! The SQL. One module per table and engine, one function per statement.
+//!
+//! Invariants, for both engines:
+//! - Nothing but [`Engine::begin`] and [`Engine::commit`] begins or commits. A writing statement
+//!   takes the open transaction, so the caller's is the only one.
+//! - [`Accounts::lock_accounts`] comes first, in order of user; every other row is read after it,
+//!   and belongs to an account that it locked.
+//! - What is read outside a transaction never decides about money.
+
+mod rows;
+mod migrations;
+pub mod sqlite;
+pub mod postgres;
+mod error;
+
+use std::fmt::Debug;
+use std::future::Future;
+
+pub use error::{OpenError, StoreError};
+
+use crate::domain::{
+    Account, Entry, Event, EventNumber, IdempotencyKey, Operation, OperationId, PaymentId, Profile,
+    Provider, Timestamp, TopUp, TopUpId, UserId,
+};
+
+/// What a statement answers.
+pub type Answer<T> = Result<T, StoreError>;
+
+/// A database and its transactions.
+pub trait Engine: Clone + Debug + Send + Sync + 'static {
+    /// An open transaction; dropping it rolls back.
+    type Tx: Send;
+
+    /// Opens a transaction that will write.
+    fn begin(&self) -> impl Future<Output = Answer<Self::Tx>> + Send;
+
+    /// Commits. A lost answer is [`StoreError::CommitUnknown`].
+    fn commit(&self, tx: Self::Tx) -> impl Future<Output = Answer<()>> + Send;
+
+    /// What time the database has, if it has a clock of its own.
+    fn database_time(&self) -> impl Future<Output = Answer<Option<Timestamp>>> + Send;
+
+    /// Closes every connection.
+    fn close(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// One row of `accounts` as readers see it.
+#[derive(Clone, Debug)]
+pub struct AccountView {
+    pub account: Account,
+    pub profile: Profile,
+    /// Whether a hold is past its end and not yet released.
+    pub is_overdue: bool,
+}
+
+/// The tables `accounts`, `profiles` and `entries`: one user's money and what explains it.
+pub trait Accounts: Engine {
+    /// Locks the accounts of `users` (each named once) in order of user, and reads them.
+    fn lock_accounts(
+        &self,
+        tx: &mut Self::Tx,
+        users: &[UserId],
+    ) -> impl Future<Output = Answer<Vec<Account>>> + Send;
+
+    fn insert_accounts(
+        &self,
+        tx: &mut Self::Tx,
+        accounts: &[&Account],
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    fn update_accounts(
+        &self,
+        tx: &mut Self::Tx,
+        accounts: &[&Account],
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    fn insert_entries(
+        &self,
+        tx: &mut Self::Tx,
+        entries: &[Entry],
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    /// Reads the profiles of `users`; those without one are left out.
+    fn profiles(
+        &self,
+        tx: &mut Self::Tx,
+        users: &[UserId],
+    ) -> impl Future<Output = Answer<Vec<(UserId, Profile)>>> + Send;
+
+    /// Stores profiles, over what was stored before.
+    fn put_profiles(
+        &self,
+        tx: &mut Self::Tx,
+        profiles: &[(UserId, &Profile)],
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    /// Reads an account and its profile in one consistent read.
+    fn account(
+        &self,
+        user: UserId,
+        now: Timestamp,
+    ) -> impl Future<Output = Answer<Option<AccountView>>> + Send;
+}
+
+/// The table `operation_records`.
+pub trait Operations: Engine {
+    /// Reads the operations of `users` whose hold is past its end, all of them: a touch that left
+    /// some out would show money as held that is not.
+    fn overdue_holds(
+        &self,
+        tx: &mut Self::Tx,
+        users: &[UserId],
+        now: Timestamp,
+    ) -> impl Future<Output = Answer<Vec<Operation>>> + Send;
+
+    fn operations_by_id(
+        &self,
+        tx: &mut Self::Tx,
+        ids: &[(UserId, OperationId)],
+    ) -> impl Future<Output = Answer<Vec<Operation>>> + Send;
+
+    fn operations_by_key(
+        &self,
+        tx: &mut Self::Tx,
+        keys: &[(UserId, IdempotencyKey)],
+    ) -> impl Future<Output = Answer<Vec<Operation>>> + Send;
+
+    fn insert_operations(
+        &self,
+        tx: &mut Self::Tx,
+        operations: &[&Operation],
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    /// Stores what may change in an operation's life.
+    fn update_operations(
+        &self,
+        tx: &mut Self::Tx,
+        operations: &[&Operation],
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    fn operation(
+        &self,
+        user: UserId,
+        id: OperationId,
+    ) -> impl Future<Output = Answer<Option<Operation>>> + Send;
+
+    /// Reads a user's operations below a number, the newest first.
+    fn operations_page(
+        &self,
+        user: UserId,
+        below: i64,
+        limit: i64,
+    ) -> impl Future<Output = Answer<Vec<Operation>>> + Send;
+
+    /// Reads users above `after` that have a hold past its end, in order of user. The sweeper's
+    /// scan: one of the statements that name no user.
+    fn overdue_users(
+        &self,
+        now: Timestamp,
+        after: i64,
+        limit: i64,
+    ) -> impl Future<Output = Answer<Vec<UserId>>> + Send;
+}
+
+/// That a payment was credited to a top-up, for ever.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Claim {
+    pub provider: Provider,
+    pub payment: PaymentId,
+    pub user: UserId,
+    pub top_up: TopUpId,
+    pub at: Timestamp,
+}
+
+/// The place after which a page of open top-ups begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TopUpPlace {
+    pub created_at: Timestamp,
+    pub id: TopUpId,
+}
+
+/// What a page of open top-ups is to hold.
+#[derive(Clone, Debug)]
+pub struct OpenTopUps {
+    pub provider: Provider,
+    pub opened_before: Timestamp,
+    pub after: Option<TopUpPlace>,
+    pub limit: i64,
+}
+
+/// The tables `top_ups` and `payment_claims`.
+pub trait TopUps: Engine {
+    fn top_ups_by_id(
+        &self,
+        tx: &mut Self::Tx,
+        ids: &[(UserId, TopUpId)],
+    ) -> impl Future<Output = Answer<Vec<TopUp>>> + Send;
+
+    fn top_ups_by_key(
+        &self,
+        tx: &mut Self::Tx,
+        keys: &[(UserId, IdempotencyKey)],
+    ) -> impl Future<Output = Answer<Vec<TopUp>>> + Send;
+
+    fn insert_top_ups(
+        &self,
+        tx: &mut Self::Tx,
+        top_ups: &[&TopUp],
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    /// Stores what may change in a top-up's life.
+    fn update_top_ups(
+        &self,
+        tx: &mut Self::Tx,
+        top_ups: &[&TopUp],
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    fn claims(
+        &self,
+        tx: &mut Self::Tx,
+        payments: &[(Provider, PaymentId)],
+    ) -> impl Future<Output = Answer<Vec<Claim>>> + Send;
+
+    fn insert_claims(
+        &self,
+        tx: &mut Self::Tx,
+        claims: &[&Claim],
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    fn top_up(
+        &self,
+        user: UserId,
+        id: TopUpId,
+    ) -> impl Future<Output = Answer<Option<TopUp>>> + Send;
+
+    /// Reads a provider's open top-ups over all users, the oldest first. The reconciler's scan:
+    /// one of the statements that name no user.
+    fn open_top_ups(&self, page: &OpenTopUps) -> impl Future<Output = Answer<Vec<TopUp>>> + Send;
+}
+
+/// One row of `events`, without what it is about.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct EventId {
+    pub user: UserId,
+    pub number: EventNumber,
+}
+
+/// An event that is lent out.
+#[derive(Clone, Debug)]
+pub struct LentEvent {
+    pub event: Event,
+    /// Until then nobody else is lent it.
+    pub lent_until: Timestamp,
+}
+
+/// The table `events`.
+pub trait Events: Engine {
+    /// Writes one row for each event and consumer.
+    fn insert_events(
+        &self,
+        tx: &mut Self::Tx,
+        consumers: &[&str],
+        events: &[Event],
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    /// Reads which events could be lent: of each user only the lowest that is unacknowledged. One
+    /// of the statements that name no user.
+    fn lendable_events(
+        &self,
+        consumer: &str,
+        now: Timestamp,
+        limit: i64,
+    ) -> impl Future<Output = Answer<Vec<EventId>>> + Send;
+
+    /// Lends those of `ids` that nobody else was lent meanwhile.
+    fn lend_events(
+        &self,
+        tx: &mut Self::Tx,
+        consumer: &str,
+        ids: &[EventId],
+        lease: Lease,
+    ) -> impl Future<Output = Answer<Vec<LentEvent>>> + Send;
+
+    /// Takes events off a consumer's list; those that are gone already are left alone.
+    fn ack_events(
+        &self,
+        tx: &mut Self::Tx,
+        consumer: &str,
+        ids: &[EventId],
+        now: Timestamp,
+    ) -> impl Future<Output = Answer<()>> + Send;
+}
+
+/// From when until when something is lent.
+#[derive(Clone, Copy, Debug)]
+pub struct Lease {
+    pub now: Timestamp,
+    pub until: Timestamp,
+}
+
+/// Everything that the service asks of a database.
+pub trait Store: Accounts + Operations + TopUps + Events {}
+
+impl<S: Accounts + Operations + TopUps + Events> Store for S {}

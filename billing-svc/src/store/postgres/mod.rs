@@ -1,0 +1,116 @@
+//! PostgreSQL, and engines that speak it. Many rows travel as arrays, one statement a table.
+
+mod accounts;
+mod operations;
+mod top_ups;
+mod events;
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::migrate::{Migrate as _, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgPool, Postgres, Transaction};
+
+use super::{Answer, Engine, OpenError, StoreError, migrations};
+use crate::domain::Timestamp;
+
+/// One connection writes batches, the others lend and acknowledge events; more make it slower.
+const WRITERS: u32 = 3;
+const READERS: u32 = 8;
+/// A caller gives up after ten seconds; waiting longer for a connection helps nobody.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A PostgreSQL database.
+#[derive(Clone, Debug)]
+pub struct PostgresStore {
+    writer: PgPool,
+    reader: PgPool,
+}
+
+impl PostgresStore {
+    /// Connects, and checks that the schema is migrated.
+    ///
+    /// # Errors
+    /// When it is not, or nobody answers.
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
+        let options = options(url)?;
+        let pool = |connections: u32| {
+            PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT)
+        };
+        let writer =
+            pool(WRITERS).connect_with(options.clone()).await.map_err(OpenError::Unreachable)?;
+        let reader = pool(READERS).connect_lazy_with(options);
+        let store = Self { writer, reader };
+        store.check_schema(&migrations::postgres()).await?;
+        Ok(store)
+    }
+
+    async fn check_schema(&self, migrator: &Migrator) -> Result<(), OpenError> {
+        let mut connection = self.writer.acquire().await.map_err(OpenError::Unreachable)?;
+        let applied = connection
+            .list_applied_migrations(&migrator.table_name)
+            .await
+            .map_err(|_no_such_table| OpenError::NotMigrated)?;
+        let is_applied = |version| applied.iter().any(|migration| migration.version == version);
+        if migrator.iter().all(|migration| is_applied(migration.version)) {
+            Ok(())
+        } else {
+            Err(OpenError::NotMigrated)
+        }
+    }
+}
+
+/// Brings the schema of the database at `url` to this version.
+///
+/// # Errors
+/// When nobody answers, or a migration fails; running it again goes on where it stopped.
+pub async fn migrate(url: &str) -> Result<(), OpenError> {
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options(url)?)
+        .await
+        .map_err(OpenError::Unreachable)?;
+    migrations::postgres().run(&pool).await.map_err(OpenError::Migration)?;
+    pool.close().await;
+    Ok(())
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
+    let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Address)?;
+    Ok(options.application_name("billing-svc").options([
+        // Decisions are made under the account's row lock, which this level is enough for.
+        ("default_transaction_isolation", "read committed"),
+        // A statement that hangs would hold every caller up.
+        ("statement_timeout", "10s"),
+        ("lock_timeout", "3s"),
+        ("idle_in_transaction_session_timeout", "20s"),
+        ("client_min_messages", "warning"),
+    ]))
+}
+
+impl Engine for PostgresStore {
+    type Tx = Transaction<'static, Postgres>;
+
+    async fn begin(&self) -> Answer<Self::Tx> {
+        Ok(self.writer.begin().await?)
+    }
+
+    async fn commit(&self, tx: Self::Tx) -> Answer<()> {
+        tx.commit().await.map_err(StoreError::at_commit)
+    }
+
+    async fn database_time(&self) -> Answer<Option<Timestamp>> {
+        let micros: i64 =
+            sqlx::query_scalar("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")
+                .fetch_one(&self.reader)
+                .await?;
+        Ok(Some(Timestamp::from_micros(micros)))
+    }
+
+    async fn close(&self) {
+        self.writer.close().await;
+        self.reader.close().await;
+    }
+}

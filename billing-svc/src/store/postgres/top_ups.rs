@@ -1,0 +1,212 @@
+//! `top_ups` and `payment_claims` on PostgreSQL.
+
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row as _};
+
+use super::PostgresStore;
+use crate::domain::{IdempotencyKey, PaymentId, Provider, Timestamp, TopUp, TopUpId, UserId};
+use crate::store::{Answer, Claim, OpenTopUps, StoreError, TopUps, rows};
+
+fn read(row: &PgRow) -> Answer<TopUp> {
+    rows::top_up!(row)
+}
+
+/// Reads top-ups by id; those that are not there are left out.
+pub(super) async fn by_id(
+    connection: &mut PgConnection,
+    ids: &[(UserId, TopUpId)],
+) -> Answer<Vec<TopUp>> {
+    let rows = sqlx::query(concat!(
+        "select t.*
+         from unnest($1::bigint[], $2::uuid[]) as r (user_id, id)
+         cross join lateral (
+             select ",
+        rows::top_up_columns!(),
+        "    from top_ups t
+             where t.user_id = r.user_id
+               and t.id = r.id
+             limit 1
+         ) as t"
+    ))
+    .bind(ids.iter().map(|(user, _)| user.get()).collect::<Vec<_>>())
+    .bind(ids.iter().map(|(_, id)| id.as_uuid()).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(read).collect()
+}
+
+impl TopUps for PostgresStore {
+    async fn top_ups_by_id(
+        &self,
+        tx: &mut Self::Tx,
+        ids: &[(UserId, TopUpId)],
+    ) -> Answer<Vec<TopUp>> {
+        by_id(tx, ids).await
+    }
+
+    async fn top_ups_by_key(
+        &self,
+        tx: &mut Self::Tx,
+        keys: &[(UserId, IdempotencyKey)],
+    ) -> Answer<Vec<TopUp>> {
+        let rows = sqlx::query(concat!(
+            "select t.*
+             from unnest($1::bigint[], $2::text[]) as r (user_id, idempotency_key)
+             cross join lateral (
+                 select ",
+            rows::top_up_columns!(),
+            "    from top_ups t
+                 where t.user_id = r.user_id
+                   and t.idempotency_key = r.idempotency_key
+                 limit 1
+             ) as t"
+        ))
+        .bind(keys.iter().map(|(user, _)| user.get()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|(_, key)| key.as_str()).collect::<Vec<_>>())
+        .fetch_all(&mut **tx)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn insert_top_ups(&self, tx: &mut Self::Tx, top_ups: &[&TopUp]) -> Answer<()> {
+        let all = || top_ups.iter();
+        sqlx::query(
+            "insert into top_ups
+                 (user_id, id, provider, state, paid_minor_units, paid_currency,
+                  credited_kopecks, idempotency_key, snapshot, provider_payment_id,
+                  confirmation_url, cancel_reason, created_at, ended_at)
+             select *
+             from unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::bigint[],
+                  $6::text[], $7::bigint[], $8::text[], $9::bytea[], $10::text[], $11::text[],
+                  $12::text[], $13::bigint[], $14::bigint[])",
+        )
+        .bind(all().map(|t| t.user.get()).collect::<Vec<_>>())
+        .bind(all().map(|t| t.id.as_uuid()).collect::<Vec<_>>())
+        .bind(all().map(|t| t.provider.as_str()).collect::<Vec<_>>())
+        .bind(all().map(|t| t.state.as_str()).collect::<Vec<_>>())
+        .bind(all().map(|t| t.paid.minor_units).collect::<Vec<_>>())
+        .bind(all().map(|t| t.paid.currency.as_str()).collect::<Vec<_>>())
+        .bind(all().map(|t| t.credited.get()).collect::<Vec<_>>())
+        .bind(all().map(|t| t.key.as_str()).collect::<Vec<_>>())
+        .bind(all().map(|t| t.snapshot.as_slice()).collect::<Vec<_>>())
+        .bind(all().map(|t| t.payment.as_ref().map(PaymentId::as_str)).collect::<Vec<_>>())
+        .bind(all().map(|t| t.confirmation_url.as_str()).collect::<Vec<_>>())
+        .bind(all().map(|t| t.cancel_reason.clone()).collect::<Vec<_>>())
+        .bind(all().map(|t| t.created_at.as_micros()).collect::<Vec<_>>())
+        .bind(all().map(|t| t.ended_at.map(Timestamp::as_micros)).collect::<Vec<_>>())
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
+    async fn update_top_ups(&self, tx: &mut Self::Tx, top_ups: &[&TopUp]) -> Answer<()> {
+        let all = || top_ups.iter();
+        let done = sqlx::query(
+            "update top_ups t
+             set state = r.state,
+                 provider_payment_id = r.provider_payment_id,
+                 confirmation_url = r.confirmation_url,
+                 cancel_reason = r.cancel_reason,
+                 ended_at = r.ended_at
+             from unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::text[],
+                  $6::text[], $7::bigint[])
+                 as r (user_id, id, state, provider_payment_id, confirmation_url, cancel_reason,
+                       ended_at)
+             where t.user_id = r.user_id
+               and t.id = r.id",
+        )
+        .bind(all().map(|t| t.user.get()).collect::<Vec<_>>())
+        .bind(all().map(|t| t.id.as_uuid()).collect::<Vec<_>>())
+        .bind(all().map(|t| t.state.as_str()).collect::<Vec<_>>())
+        .bind(all().map(|t| t.payment.as_ref().map(PaymentId::as_str)).collect::<Vec<_>>())
+        .bind(all().map(|t| t.confirmation_url.as_str()).collect::<Vec<_>>())
+        .bind(all().map(|t| t.cancel_reason.clone()).collect::<Vec<_>>())
+        .bind(all().map(|t| t.ended_at.map(Timestamp::as_micros)).collect::<Vec<_>>())
+        .execute(&mut **tx)
+        .await?;
+        StoreError::expect_rows(top_ups.len(), done.rows_affected())
+    }
+
+    async fn claims(
+        &self,
+        tx: &mut Self::Tx,
+        payments: &[(Provider, PaymentId)],
+    ) -> Answer<Vec<Claim>> {
+        let rows = sqlx::query(
+            "select c.provider, c.payment_id, c.user_id, c.top_up_id, c.claimed_at
+             from unnest($1::text[], $2::text[]) as r (provider, payment_id)
+             join payment_claims c on c.provider = r.provider and c.payment_id = r.payment_id",
+        )
+        .bind(payments.iter().map(|(provider, _)| provider.as_str()).collect::<Vec<_>>())
+        .bind(payments.iter().map(|(_, payment)| payment.as_str()).collect::<Vec<_>>())
+        .fetch_all(&mut **tx)
+        .await?;
+        rows.iter().map(claim).collect()
+    }
+
+    async fn insert_claims(&self, tx: &mut Self::Tx, claims: &[&Claim]) -> Answer<()> {
+        sqlx::query(
+            "insert into payment_claims (provider, payment_id, user_id, top_up_id, claimed_at)
+             select *
+             from unnest($1::text[], $2::text[], $3::bigint[], $4::uuid[], $5::bigint[])",
+        )
+        .bind(claims.iter().map(|c| c.provider.as_str()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|c| c.payment.as_str()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|c| c.user.get()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|c| c.top_up.as_uuid()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|c| c.at.as_micros()).collect::<Vec<_>>())
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
+    async fn top_up(&self, user: UserId, id: TopUpId) -> Answer<Option<TopUp>> {
+        let row = sqlx::query(concat!(
+            "select ",
+            rows::top_up_columns!(),
+            " from top_ups t
+              where t.user_id = $1
+                and t.id = $2"
+        ))
+        .bind(user.get())
+        .bind(id.as_uuid())
+        .fetch_optional(&self.reader)
+        .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn open_top_ups(&self, page: &OpenTopUps) -> Answer<Vec<TopUp>> {
+        let after = page.after.map(|place| (place.created_at.as_micros(), place.id.as_uuid()));
+        let rows = sqlx::query(concat!(
+            "select ",
+            rows::top_up_columns!(),
+            " from top_ups t
+              where t.provider = $1
+                and t.state = 'open'
+                and t.created_at < $2
+                and (t.created_at, t.id) > ($3, $4)
+              order by t.created_at, t.id
+              limit $5"
+        ))
+        .bind(page.provider.as_str())
+        .bind(page.opened_before.as_micros())
+        .bind(after.map_or(i64::MIN, |(created_at, _)| created_at))
+        .bind(after.map_or_else(uuid::Uuid::nil, |(_, id)| id))
+        .bind(page.limit)
+        .fetch_all(&self.reader)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+}
+
+fn claim(row: &PgRow) -> Answer<Claim> {
+    let provider: String = row.try_get("provider")?;
+    let payment: String = row.try_get("payment_id")?;
+    Ok(Claim {
+        provider: rows::provider(&provider)?,
+        payment: PaymentId::new(&payment).ok_or(StoreError::Unreadable("payment id"))?,
+        user: rows::user(row.try_get("user_id")?)?,
+        top_up: TopUpId::stored(row.try_get("top_up_id")?),
+        at: Timestamp::from_micros(row.try_get("claimed_at")?),
+    })
+}

@@ -1,0 +1,105 @@
+//! SQLite, for one process and one machine. Every write is one `BEGIN IMMEDIATE` transaction on
+//! the only writing connection, which is the lock on all accounts at once.
+
+mod accounts;
+mod operations;
+mod top_ups;
+mod events;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqlitePool, Transaction};
+
+use super::{Answer, Engine, OpenError, StoreError, migrations};
+use crate::domain::Timestamp;
+
+const READERS: u32 = 4;
+/// `billing-svc verify` and backups may hold the file for a moment.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An SQLite file that this process alone writes.
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    writer: SqlitePool,
+    reader: SqlitePool,
+    /// Held as long as the store is: the lock that keeps a second process out.
+    _lock: Arc<File>,
+}
+
+impl SqliteStore {
+    /// Takes the file for this process, makes it if there is none, and migrates it.
+    ///
+    /// # Errors
+    /// When another process has it, or it cannot be used.
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
+        let options = SqliteConnectOptions::from_str(url).map_err(|_| OpenError::Address)?;
+        if url.contains(":memory:") || url.contains("mode=memory") {
+            return Err(OpenError::Address);
+        }
+        let lock = lock(options.get_filename())?;
+        let options = options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // FULL: a commit that was answered survives a power cut.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await
+            .map_err(OpenError::Unreachable)?;
+        migrations::sqlite().run(&writer).await.map_err(OpenError::Migration)?;
+        let reader = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_lazy_with(options.create_if_missing(false).read_only(true));
+        Ok(Self { writer, reader, _lock: Arc::new(lock) })
+    }
+}
+
+/// Takes the lock file beside the database; the system lets go of it when the process ends,
+/// however it ends.
+fn lock(database: &Path) -> Result<File, OpenError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(OpenError::LockFile)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Taken),
+        Err(TryLockError::Error(error)) => Err(OpenError::LockFile(error)),
+    }
+}
+
+impl Engine for SqliteStore {
+    type Tx = Transaction<'static, Sqlite>;
+
+    async fn begin(&self) -> Answer<Self::Tx> {
+        // IMMEDIATE: a transaction that reads first and then writes would be refused as soon as
+        // somebody else wrote in between.
+        Ok(self.writer.begin_with("begin immediate").await?)
+    }
+
+    async fn commit(&self, tx: Self::Tx) -> Answer<()> {
+        tx.commit().await.map_err(StoreError::at_commit)
+    }
+
+    async fn database_time(&self) -> Answer<Option<Timestamp>> {
+        Ok(None)
+    }
+
+    async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}

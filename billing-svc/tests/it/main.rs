@@ -1,0 +1,11 @@
+//! billing-svc through its door: the real server in this process (or the real binary), on a
+//! database of its own, once on SQLite and once on PostgreSQL.
+#![allow(clippy::unwrap_used, reason = "a failed setup is a failed test")]
+#![allow(clippy::panic, reason = "a failed check is a failed test")]
+
+mod app;
+mod books;
+mod database;
+
+mod accounts;
+mod reserving;
