@@ -1,1 +1,21 @@
-//! Under construction.
+//! Talks to YooKassa; turns payments into credits. Keeps nothing: what must last is in billing-svc.
+//!
+//! Read in this order: [`config`]; [`server`], which puts the pieces together; [`payments`], the
+//! RPCs; [`create`], how a payment is made once; [`resolve`], what a payment means for its top-up,
+//! and the two that find out without being asked: [`webhook`] and [`reconcile`]. [`yookassa`] and
+//! [`billing`] are the two that we talk to.
+
+pub mod config;
+pub mod server;
+pub mod payments;
+pub mod create;
+pub mod resolve;
+pub mod webhook;
+pub mod reconcile;
+pub mod router;
+pub mod client_address;
+pub mod error;
+pub mod billing;
+pub mod yookassa;
+pub mod ids;
+pub mod money;

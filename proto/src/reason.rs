@@ -92,6 +92,10 @@ pub const RESULT_NOT_FOUND: &str = "RESULT_NOT_FOUND";
 pub const TEXT_MISSING: &str = "TEXT_MISSING";
 /// The text is too long to draw.
 pub const TEXT_TOO_LONG: &str = "TEXT_TOO_LONG";
+/// The text would have to be drawn too small to be read on this picture.
+pub const TEXT_DOES_NOT_FIT: &str = "TEXT_DOES_NOT_FIT";
+/// No font has these characters.
+pub const TEXT_CHARACTERS_MISSING: &str = "TEXT_CHARACTERS_MISSING";
 
 /// The reason code that a refusal carries, if it carries one.
 pub fn of(status: &Status) -> Option<String> {

@@ -1,0 +1,69 @@
+//! What a user has and what a mode costs, as billing tells it.
+
+use proto::billing::v1::{
+    Account, GetAccountRequest, ListPricesRequest, Profile, RegisterUserRequest,
+};
+use proto::reason;
+
+use crate::app::App;
+use crate::handlers::error::HandlerError;
+use crate::mode::Mode;
+use crate::money::Kopecks;
+use crate::text::modes::Terms;
+use crate::text::payments::Purse;
+
+/// Longer language tags than billing takes are not sent.
+const LANGUAGE_CHARACTERS_MAX: usize = 35;
+
+/// Registers a user, or reads the account there is.
+pub async fn register(
+    app: &App,
+    user_id: i64,
+    language: Option<&str>,
+) -> Result<Account, HandlerError> {
+    let language = language.filter(|tag| tag.chars().count() <= LANGUAGE_CHARACTERS_MAX);
+    let profile = Profile { language: language.map(ToOwned::to_owned), receipt_email: None };
+    let request = RegisterUserRequest { user_id, profile: Some(profile) };
+    let answer = app.billing.register_user(request).await;
+    let answer = answer.map_err(HandlerError::of("RegisterUser"))?;
+    answer.account.ok_or(HandlerError::Incomplete("RegisterUser"))
+}
+
+/// Reads what a user has; who was never registered (an old button, a chat without /start) is
+/// registered.
+pub async fn read(app: &App, user_id: i64) -> Result<Account, HandlerError> {
+    match app.billing.get_account(GetAccountRequest { user_id }).await {
+        Ok(answer) => answer.account.ok_or(HandlerError::Incomplete("GetAccount")),
+        Err(status) if reason::of(&status).as_deref() == Some(reason::USER_NOT_FOUND) => {
+            register(app, user_id, None).await
+        }
+        Err(status) => Err(HandlerError::of("GetAccount")(status)),
+    }
+}
+
+/// What a paid mode costs this user; `None` if it is not sold.
+pub async fn terms(app: &App, user_id: i64, mode: Mode) -> Result<Option<Terms>, HandlerError> {
+    let prices = app.billing.list_prices(ListPricesRequest {}).await;
+    let prices = prices.map_err(HandlerError::of("ListPrices"))?.prices;
+    let is_sold = |price: &&proto::billing::v1::Price| {
+        price.operation_type == mode.name() && price.model.is_empty()
+    };
+    let Some(price) = prices.iter().find(is_sold) else { return Ok(None) };
+    let account = read(app, user_id).await?;
+    Ok(Some(Terms {
+        price: Kopecks::new(price.price_kopecks),
+        free_allowed: price.free_operations_allowed,
+        free_operations: account.free_operations,
+        balance: Kopecks::new(account.balance_kopecks),
+    }))
+}
+
+/// An account as it is shown.
+pub fn purse(account: &Account) -> Purse {
+    Purse {
+        balance: Kopecks::new(account.balance_kopecks),
+        held: Kopecks::new(account.held_kopecks),
+        free_operations: account.free_operations,
+        held_free_operations: account.held_free_operations,
+    }
+}

@@ -1,0 +1,188 @@
+//! What an inline button carries.
+//!
+//! The texts are stable: buttons of old messages stay in chats for ever.
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+use crate::mode::Mode;
+use crate::money::Kopecks;
+
+/// Telegram takes no longer callback data.
+pub const BYTES_MAX: usize = 64;
+
+/// What happens when the button is pressed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Button {
+    /// Shows the main menu.
+    Menu,
+    /// Opens a mode.
+    Mode(Mode),
+    /// Ends the dialogue.
+    Cancel,
+    /// Shows the balance and the sums to pay in.
+    PaymentMenu,
+    /// Makes a payment link for a sum.
+    TopUp(Kopecks),
+    /// Asks which sum to pay in.
+    TopUpOther,
+    /// Makes the link that could not be made before; the intent is the same.
+    TopUpAgain {
+        /// Names the intent.
+        intent: Uuid,
+        /// What to pay in.
+        amount: Kopecks,
+    },
+    /// Asks whether a payment has come.
+    CheckPayment {
+        /// The top-up in billing.
+        top_up_id: String,
+    },
+    /// All pictures of a merge are there.
+    MergeDone {
+        /// The draft that collects them.
+        draft: Uuid,
+    },
+    /// Forgets the pictures of a merge.
+    MergeClear {
+        /// The draft that collects them.
+        draft: Uuid,
+    },
+}
+
+impl fmt::Display for Button {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Menu => write!(formatter, "menu"),
+            Self::Mode(mode) => write!(formatter, "mode_{}", mode.name()),
+            Self::Cancel => write!(formatter, "cancel"),
+            Self::PaymentMenu => write!(formatter, "payment_menu"),
+            Self::TopUp(amount) => write!(formatter, "top_up:{}", amount.get()),
+            Self::TopUpOther => write!(formatter, "top_up_other"),
+            Self::TopUpAgain { intent, amount } => {
+                write!(formatter, "top_up_again:{}:{}", intent.simple(), amount.get())
+            }
+            Self::CheckPayment { top_up_id } => write!(formatter, "check_payment:{top_up_id}"),
+            Self::MergeDone { draft } => write!(formatter, "merge_done:{draft}"),
+            Self::MergeClear { draft } => write!(formatter, "merge_clear:{draft}"),
+        }
+    }
+}
+
+/// The data is not of this version of the bot, or forged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("unknown button")]
+pub struct UnknownButton;
+
+impl FromStr for Button {
+    type Err = UnknownButton;
+
+    fn from_str(data: &str) -> Result<Self, UnknownButton> {
+        if data.len() > BYTES_MAX {
+            return Err(UnknownButton);
+        }
+        let (name, value) = data.split_once(':').unwrap_or((data, ""));
+        match name {
+            "menu" => bare(value, Self::Menu),
+            "cancel" => bare(value, Self::Cancel),
+            "payment_menu" => bare(value, Self::PaymentMenu),
+            "top_up_other" => bare(value, Self::TopUpOther),
+            "top_up" => Ok(Self::TopUp(amount(value)?)),
+            "top_up_again" => {
+                let (intent, kopecks) = value.split_once(':').ok_or(UnknownButton)?;
+                Ok(Self::TopUpAgain { intent: id(intent)?, amount: amount(kopecks)? })
+            }
+            "check_payment" if is_name(value) => {
+                Ok(Self::CheckPayment { top_up_id: value.to_owned() })
+            }
+            "merge_done" => Ok(Self::MergeDone { draft: id(value)? }),
+            "merge_clear" => Ok(Self::MergeClear { draft: id(value)? }),
+            _ => {
+                let mode = name.strip_prefix("mode_").and_then(Mode::by_name);
+                bare(value, Self::Mode(mode.ok_or(UnknownButton)?))
+            }
+        }
+    }
+}
+
+fn bare(value: &str, button: Button) -> Result<Button, UnknownButton> {
+    if value.is_empty() { Ok(button) } else { Err(UnknownButton) }
+}
+
+fn id(text: &str) -> Result<Uuid, UnknownButton> {
+    text.parse().map_err(|_| UnknownButton)
+}
+
+fn amount(text: &str) -> Result<Kopecks, UnknownButton> {
+    if !text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(UnknownButton);
+    }
+    let amount = text.parse().map(Kopecks::new).map_err(|_| UnknownButton)?;
+    let range = crate::money::TOP_UP_MIN..=crate::money::TOP_UP_MAX;
+    if range.contains(&amount) { Ok(amount) } else { Err(UnknownButton) }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_button_comes_back_as_it_was_and_fits() {
+        let draft = Uuid::from_u128(u128::MAX);
+        let mut buttons: Vec<Button> = Mode::ALL.into_iter().map(Button::Mode).collect();
+        buttons.extend([
+            Button::Menu,
+            Button::Cancel,
+            Button::PaymentMenu,
+            Button::TopUp(crate::money::TOP_UP_MAX),
+            Button::TopUpOther,
+            Button::TopUpAgain { intent: draft, amount: crate::money::TOP_UP_MAX },
+            Button::CheckPayment { top_up_id: draft.to_string() },
+            Button::MergeDone { draft },
+            Button::MergeClear { draft },
+        ]);
+
+        for button in buttons {
+            let data = button.to_string();
+            assert!(data.len() <= BYTES_MAX, "{data}");
+            assert_eq!(data.parse(), Ok(button), "{data}");
+        }
+    }
+
+    #[test]
+    fn these_texts_are_in_old_messages_and_stay() {
+        assert_eq!("mode_generate".parse(), Ok(Button::Mode(Mode::Generate)));
+        assert_eq!("mode_face_swap".parse(), Ok(Button::Mode(Mode::FaceSwap)));
+        assert_eq!("payment_menu".parse(), Ok(Button::PaymentMenu));
+        assert_eq!("top_up:10000".parse(), Ok(Button::TopUp(Kopecks::new(10_000))));
+    }
+
+    #[test]
+    fn foreign_data_is_no_button() {
+        let long = "x".repeat(65);
+        for data in [
+            "",
+            "mode_",
+            "mode_conquer",
+            "mode_generate:1",
+            "top_up:",
+            "top_up:-1",
+            "top_up:+1000",
+            "top_up:99999999999",
+            "top_up_again:x:1000",
+            "check_payment:",
+            "check_payment:../..",
+            "merge_done:7",
+            "generate",
+            &long,
+        ] {
+            assert_eq!(data.parse::<Button>(), Err(UnknownButton), "{data}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Every setting of the bot, read once.
+
+use std::net::SocketAddr;
+
+use proto::service::config::CommonConfig;
+use secrecy::SecretString;
+use url::Url;
+
+/// Read from the environment; `--help` lists them all.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(
+    name = "bot-gateway",
+    version,
+    about = "Talks to Telegram; owns the conversation and no money"
+)]
+pub struct Config {
+    /// Token of the bot, from @BotFather.
+    #[arg(long, env, hide_env_values = true)]
+    pub telegram_bot_token: SecretString,
+
+    /// Where Telegram's Bot API is; a path prefix is kept.
+    #[arg(long, env, default_value = "https://api.telegram.org")]
+    pub telegram_api_url: Url,
+
+    /// Database of this service (`sqlite://…` or `postgres://…`). Nobody else reads or writes it.
+    #[arg(long, env, default_value = "sqlite://media-lab-bot.db", hide_env_values = true)]
+    pub bot_database_url: SecretString,
+
+    /// Where probes and metrics are served.
+    #[arg(long, env, default_value = "127.0.0.1:9104")]
+    pub bot_admin_listen: SocketAddr,
+
+    /// Where billing-svc is.
+    #[arg(long, env, default_value = "http://127.0.0.1:50051")]
+    pub billing_url: Url,
+
+    /// Where payment-gateway is.
+    #[arg(long, env, default_value = "http://127.0.0.1:50052")]
+    pub payments_url: Url,
+
+    /// Where media-worker is.
+    #[arg(long, env, default_value = "http://127.0.0.1:50053")]
+    pub media_url: Url,
+
+    /// What every service has.
+    #[command(flatten)]
+    pub common: CommonConfig,
+}

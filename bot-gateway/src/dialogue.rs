@@ -1,0 +1,187 @@
+//! What we wait an answer to, and the answers so far.
+//!
+//! Invariant: a state holds only navigation. Money is in billing, jobs are in media-worker.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::mode::Mode;
+use crate::money::Kopecks;
+
+/// The version of [`State`] in the store: a state of another one is forgotten.
+pub const VERSION: i64 = 1;
+
+/// The most pictures that one merge takes.
+pub const MERGE_MAX: usize = 10;
+/// The fewest pictures that one merge takes.
+pub const MERGE_MIN: usize = 2;
+
+/// One variant per question that we wait an answer to.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "question", content = "draft", rename_all = "snake_case")]
+pub enum State {
+    /// Nothing is asked.
+    #[default]
+    Idle,
+    /// Which picture?
+    WaitPhoto(Draft),
+    /// Whose face?
+    WaitFace(Draft),
+    /// Which pictures?
+    WaitPhotos(Draft),
+    /// What should be done?
+    WaitPrompt(Draft),
+    /// Which text should be drawn?
+    WaitText(Draft),
+    /// How much should be paid in? The question before it is asked again afterwards.
+    WaitAmount(Box<State>),
+}
+
+impl State {
+    /// The purchase that the question belongs to.
+    pub fn draft(&self) -> Option<&Draft> {
+        match self {
+            Self::Idle => None,
+            Self::WaitAmount(before) => before.draft(),
+            Self::WaitPhoto(draft)
+            | Self::WaitFace(draft)
+            | Self::WaitPhotos(draft)
+            | Self::WaitPrompt(draft)
+            | Self::WaitText(draft) => Some(draft),
+        }
+    }
+
+    /// The first question of a mode.
+    pub fn first(draft: Draft) -> Self {
+        match draft.mode {
+            Mode::Generate => Self::WaitPrompt(draft),
+            Mode::Merge => Self::WaitPhotos(draft),
+            Mode::Edit | Mode::FaceSwap | Mode::Retouch | Mode::Upscale | Mode::AddText => {
+                Self::WaitPhoto(draft)
+            }
+        }
+    }
+
+    /// The same question, at another price.
+    #[must_use]
+    pub fn at_price(mut self, price: Kopecks) -> Self {
+        match &mut self {
+            Self::Idle | Self::WaitAmount(_) => {}
+            Self::WaitPhoto(draft)
+            | Self::WaitFace(draft)
+            | Self::WaitPhotos(draft)
+            | Self::WaitPrompt(draft)
+            | Self::WaitText(draft) => draft.price = price,
+        }
+        self
+    }
+}
+
+/// One purchase on its way: made when the mode is opened, used up by the last answer.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Draft {
+    /// Names the intent: billing's key is made of it.
+    pub id: Uuid,
+    /// What is to be done.
+    pub mode: Mode,
+    /// What the user was told that it costs.
+    pub price: Kopecks,
+    /// The pictures so far, in order.
+    pub inputs: Vec<Input>,
+    /// Words that came with a picture of a merge, before they were asked for.
+    pub caption: Option<String>,
+    /// The message that counts the pictures of a merge.
+    pub counter_message: Option<i32>,
+}
+
+impl Draft {
+    /// An empty draft.
+    pub fn new(id: Uuid, mode: Mode, price: Kopecks) -> Self {
+        Self { id, mode, price, inputs: Vec::new(), caption: None, counter_message: None }
+    }
+
+    /// Adds a picture; a picture that is there already is not added twice.
+    pub fn add(&mut self, input: Input) -> bool {
+        let is_new = self.inputs.iter().all(|known| known.unique_id != input.unique_id);
+        if is_new {
+            self.inputs.push(input);
+        }
+        is_new
+    }
+}
+
+/// One picture that was received, checked and handed to media-worker.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Input {
+    /// How media-worker calls it.
+    pub input_id: String,
+    /// How Telegram calls it, for another download.
+    pub file_id: String,
+    /// How Telegram calls its content.
+    pub unique_id: String,
+}
+
+/// Names an intent by what it came from, so that a repeated update has the same one.
+pub fn intent(chat_id: i64, cause: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("medialab:bot:{chat_id}:{cause}").as_bytes())
+}
+
+/// A state as the store keeps it.
+pub fn encode(state: &State) -> Result<String, serde_json::Error> {
+    serde_json::to_string(state)
+}
+
+/// The state that the store kept; `None` where this version cannot read it.
+pub fn decode(version: i64, text: &str) -> Option<State> {
+    if version != VERSION {
+        return None;
+    }
+    serde_json::from_str(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft(mode: Mode) -> Draft {
+        let mut draft = Draft::new(intent(7, "callback:1"), mode, Kopecks::new(1_000));
+        let input = Input { input_id: "i".into(), file_id: "f".into(), unique_id: "u".into() };
+        assert!(draft.add(input.clone()));
+        assert!(!draft.add(input));
+        draft
+    }
+
+    #[test]
+    fn every_state_comes_back_from_the_store_as_it_was() {
+        let states = [
+            State::Idle,
+            State::WaitAmount(Box::new(State::WaitPrompt(draft(Mode::Generate)))),
+            State::WaitPhoto(draft(Mode::Edit)),
+            State::WaitFace(draft(Mode::FaceSwap)),
+            State::WaitPhotos(draft(Mode::Merge)),
+            State::WaitPrompt(draft(Mode::Generate)),
+            State::WaitText(draft(Mode::AddText)),
+        ];
+
+        for state in states {
+            let text = encode(&state).unwrap();
+            assert_eq!(decode(VERSION, &text), Some(state), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_state_of_another_version_is_forgotten() {
+        let text = encode(&State::WaitAmount(Box::default())).unwrap();
+
+        assert_eq!(decode(VERSION + 1, &text), None);
+        assert_eq!(decode(VERSION, r#"{"question":"wait_miracle"}"#), None);
+        assert_eq!(decode(VERSION, "no json"), None);
+    }
+
+    #[test]
+    fn the_same_cause_is_the_same_intent() {
+        assert_eq!(intent(7, "callback:1"), intent(7, "callback:1"));
+        assert_ne!(intent(7, "callback:1"), intent(7, "callback:2"));
+        assert_ne!(intent(7, "callback:1"), intent(8, "callback:1"));
+    }
+}

@@ -1,0 +1,248 @@
+//! Runs stored updates through the schema: those of one chat in order, chats side by side.
+//!
+//! Invariant: an update stays in the inbox until its handler has succeeded, or was given up and
+//! the user told. A handler that panics takes nothing with it but itself.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use proto::request_id;
+use proto::service::shutdown::Shutdown;
+use teloxide::dispatching::UpdateHandler;
+use teloxide::dptree;
+use teloxide::types::{Chat, Me, Update, UpdateKind};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+use crate::app::App;
+use crate::dialogue::State;
+use crate::handlers::error::HandlerError;
+use crate::store::Waiting;
+use crate::talk::Talk;
+
+/// Handlers that run at once.
+const RUNNING_MAX: usize = 64;
+/// How often an update is begun: also the number of kills that one update can cause. With the
+/// deadlines of the calls, a user waits a quarter of a minute at most to be told.
+const ATTEMPTS_MAX: i64 = 3;
+/// How often an update is begun whose handler panics.
+const PANICS_MAX: i64 = 2;
+const PAUSE: Duration = Duration::from_secs(1);
+/// A store that does not answer is asked again this often; nothing can be done without it.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// How long running handlers may take at the end.
+const DRAIN_MAX: Duration = Duration::from_secs(15);
+
+/// Runs updates. Clones are the same executor.
+#[derive(Clone)]
+pub struct Executor {
+    inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Executor {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Executor").finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    app: Arc<App>,
+    me: Me,
+    schema: UpdateHandler<HandlerError>,
+    shutdown: Shutdown,
+    /// The chats that have a task, each with what waits behind the update being handled.
+    chats: Mutex<HashMap<i64, VecDeque<Waiting>>>,
+    places: Semaphore,
+    tasks: TaskTracker,
+}
+
+impl Executor {
+    /// An executor for the bot that is `me`.
+    pub fn new(
+        app: Arc<App>,
+        me: Me,
+        schema: UpdateHandler<HandlerError>,
+        shutdown: Shutdown,
+    ) -> Self {
+        let inner = Inner {
+            app,
+            me,
+            schema,
+            shutdown,
+            chats: Mutex::default(),
+            places: Semaphore::new(RUNNING_MAX),
+            tasks: TaskTracker::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Takes a stored update, behind those of the same chat that were taken before.
+    pub fn add(&self, update: Waiting) {
+        let mut chats = self.inner.chats();
+        if let Some(queue) = chats.get_mut(&update.chat_id) {
+            queue.push_back(update);
+            return;
+        }
+        chats.insert(update.chat_id, VecDeque::from([update]));
+        let inner = Arc::clone(&self.inner);
+        self.inner.tasks.spawn(async move { inner.run_chat(update.chat_id).await });
+    }
+
+    /// Waits until the running handlers have ended, for a while; what waits behind them stays in
+    /// the inbox.
+    pub async fn drain(&self) {
+        self.inner.tasks.close();
+        if timeout(DRAIN_MAX, self.inner.tasks.wait()).await.is_err() {
+            tracing::warn!("handlers were still running; their updates stay in the inbox");
+        }
+    }
+}
+
+/// How one attempt ended.
+enum Ending {
+    /// Handled, with the chat's next state if it changes.
+    Handled(Option<State>),
+    Failed(HandlerError),
+}
+
+impl Inner {
+    fn chats(&self) -> MutexGuard<'_, HashMap<i64, VecDeque<Waiting>>> {
+        self.chats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn run_chat(&self, chat_id: i64) {
+        while let Some(update) = self.next(chat_id) {
+            let span =
+                tracing::info_span!("update", update.id = update.update_id, chat.id = chat_id);
+            let id = format!("bot:update:{}", update.update_id);
+            request_id::scope(id, self.run(update)).instrument(span).await;
+        }
+    }
+
+    /// The next update of a chat; its task ends where there is none.
+    fn next(&self, chat_id: i64) -> Option<Waiting> {
+        let mut chats = self.chats();
+        let next = match self.shutdown.is_requested() {
+            true => None,
+            false => chats.get_mut(&chat_id).and_then(VecDeque::pop_front),
+        };
+        if next.is_none() {
+            chats.remove(&chat_id);
+        }
+        next
+    }
+
+    async fn run(&self, update: Waiting) {
+        loop {
+            let attempt = match self.app.store.begin_attempt(update.update_id).await {
+                Ok(Some(attempt)) => attempt,
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::error!(error.cause = ?error, "inbox not read");
+                    if self.shutdown.until(sleep(STORE_PAUSE)).await.is_none() {
+                        return;
+                    }
+                    continue;
+                }
+            };
+            let Ok(parsed) = serde_json::from_str::<Update>(&attempt.body) else {
+                tracing::warn!("update cannot be read, dropped");
+                return self.strike_off(update, None).await;
+            };
+            if let UpdateKind::Error(_) = parsed.kind {
+                tracing::warn!("update is of a kind that this version does not know, dropped");
+                return self.strike_off(update, None).await;
+            }
+            let ending = match attempt.number {
+                ..=ATTEMPTS_MAX => {
+                    let _place = self.places.acquire().await;
+                    self.attempt(update, parsed.clone()).await
+                }
+                // Each attempt before this one ended with the process.
+                _ => Ending::Failed(HandlerError::Panic),
+            };
+            let error = match ending {
+                Ending::Handled(state) => return self.strike_off(update, state.as_ref()).await,
+                Ending::Failed(error) => error,
+            };
+            if is_worth_another(&error, attempt.number) {
+                tracing::warn!(error.cause = ?error, attempt.number, "update not handled yet");
+                let pause = PAUSE * u32::try_from(attempt.number).unwrap_or(1);
+                if self.shutdown.until(sleep(pause)).await.is_none() {
+                    return;
+                }
+                continue;
+            }
+            self.give_up(&parsed, &error).await;
+            return self.strike_off(update, None).await;
+        }
+    }
+
+    async fn attempt(&self, update: Waiting, parsed: Update) -> Ending {
+        let Some((talk, state)) = (match self.talk(update, &parsed).await {
+            Ok(talk) => talk,
+            Err(error) => return Ending::Failed(error),
+        }) else {
+            return Ending::Handled(None);
+        };
+        let deps = dptree::deps![parsed, self.me.clone(), talk.clone(), state];
+        match AssertUnwindSafe(self.schema.dispatch(deps)).catch_unwind().await {
+            Ok(ControlFlow::Break(Ok(())) | ControlFlow::Continue(_)) => {
+                Ending::Handled(talk.next())
+            }
+            Ok(ControlFlow::Break(Err(error))) => Ending::Failed(error),
+            Err(_panic) => Ending::Failed(HandlerError::Panic),
+        }
+    }
+
+    /// Who the update is from, and what was asked before; nothing where it is from nobody.
+    async fn talk(
+        &self,
+        update: Waiting,
+        parsed: &Update,
+    ) -> Result<Option<(Talk, State)>, HandlerError> {
+        let Some(user) = parsed.from() else { return Ok(None) };
+        let Ok(user_id) = i64::try_from(user.id.0) else { return Ok(None) };
+        // A button of a message that is too old to be shown has no chat; a private chat has the
+        // id of its user.
+        let chat = parsed.chat().map_or(teloxide::types::ChatId(user_id), |chat| chat.id);
+        let stored = self.app.store.state(update.chat_id).await?;
+        let is_forgotten = matches!(stored, Some(None));
+        let state = stored.flatten().unwrap_or_default();
+        Ok(Some((Talk::new(Arc::clone(&self.app), chat, user_id, is_forgotten), state)))
+    }
+
+    /// Tells the user that nothing came of it.
+    async fn give_up(&self, update: &Update, error: &HandlerError) {
+        tracing::error!(error.cause = ?error, "update given up");
+        metrics::counter!("bot_updates_given_up_total").increment(1);
+        let Some(chat) = update.chat().filter(|chat| Chat::is_private(chat)) else { return };
+        let Some(said) = error.told() else { return };
+        if let Err(error) = self.app.telegram.send(chat.id, said, None).await {
+            tracing::warn!(error.cause = %error, "user not told");
+        }
+    }
+
+    async fn strike_off(&self, update: Waiting, state: Option<&State>) {
+        while let Err(error) = self.app.store.strike_off(update, state).await {
+            tracing::error!(error.cause = ?error, "update not struck off");
+            if self.shutdown.until(sleep(STORE_PAUSE)).await.is_none() {
+                return;
+            }
+        }
+        metrics::counter!("bot_updates_handled_total").increment(1);
+    }
+}
+
+fn is_worth_another(error: &HandlerError, number: i64) -> bool {
+    match error {
+        HandlerError::Panic => number < PANICS_MAX,
+        error => error.is_temporary() && number < ATTEMPTS_MAX,
+    }
+}

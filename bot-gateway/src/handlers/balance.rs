@@ -1,0 +1,16 @@
+//! /balance.
+
+use crate::account;
+use crate::keyboard;
+use crate::talk::Talk;
+use crate::text;
+
+use super::error::HandlerError;
+
+/// Shows what the user has. The dialogue goes on afterwards.
+pub async fn balance(talk: Talk) -> Result<(), HandlerError> {
+    let account = account::read(&talk.app, talk.user_id).await?;
+    let said = text::payments::balance(account::purse(&account));
+    talk.say(&said, Some(keyboard::top_up())).await?;
+    Ok(())
+}

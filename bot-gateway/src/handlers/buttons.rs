@@ -1,0 +1,57 @@
+//! Presses of inline buttons.
+
+use teloxide::types::CallbackQuery;
+
+use crate::button::Button;
+use crate::dialogue::{State, intent};
+use crate::keyboard;
+use crate::talk::Talk;
+use crate::text;
+
+use super::error::HandlerError;
+use super::{merge, modes, start, top_up};
+
+/// Tells the user's client that the press was seen, before anything else is done. That it may be
+/// too late for that changes nothing.
+pub async fn acknowledge(talk: Talk, query: CallbackQuery) {
+    if let Err(error) = talk.app.telegram.answer(&query.id).await {
+        tracing::debug!(error.cause = %error, "button press not acknowledged");
+    }
+}
+
+/// Does what the button says; what an older version or a stranger wrote is answered politely.
+pub async fn press(talk: Talk, state: State, query: CallbackQuery) -> Result<(), HandlerError> {
+    let cause = intent(talk.chat.0, &format!("callback:{}", query.id.0));
+    match query.data.as_deref().unwrap_or_default().parse() {
+        Ok(Button::Menu) => start::menu(talk).await,
+        Ok(Button::Cancel) => start::cancel(talk, state).await,
+        Ok(Button::Mode(mode)) => modes::open(talk, mode, cause).await,
+        Ok(Button::PaymentMenu) => top_up::menu(talk).await,
+        Ok(Button::TopUp(amount)) => top_up::open(&talk, cause, amount).await,
+        Ok(Button::TopUpOther) => top_up::other(talk, state).await,
+        Ok(Button::TopUpAgain { intent, amount }) => top_up::open(&talk, intent, amount).await,
+        Ok(Button::CheckPayment { top_up_id }) => top_up::check(talk, top_up_id).await,
+        Ok(Button::MergeDone { draft }) => match of_draft(&state, draft) {
+            Some(draft) => merge::done(talk, state.clone(), draft).await,
+            None => old(talk).await,
+        },
+        Ok(Button::MergeClear { draft }) => match of_draft(&state, draft) {
+            Some(draft) => merge::clear(talk, draft).await,
+            None => old(talk).await,
+        },
+        Err(_unknown) => old(talk).await,
+    }
+}
+
+/// The merge that the button belongs to, if it still goes on.
+fn of_draft(state: &State, id: uuid::Uuid) -> Option<crate::dialogue::Draft> {
+    match state {
+        State::WaitPhotos(draft) if draft.id == id => Some(draft.clone()),
+        _ => None,
+    }
+}
+
+async fn old(talk: Talk) -> Result<(), HandlerError> {
+    talk.say(text::menu::OLD_BUTTON, Some(keyboard::menu())).await?;
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! What is done about an update: a handler reads its input, calls a service, sends an answer.
+
+pub mod error;
+pub mod start;
+pub mod buttons;
+pub mod balance;
+pub mod top_up;
+pub mod modes;
+pub mod photos;
+pub mod merge;
+pub mod add_text;
+pub mod other;

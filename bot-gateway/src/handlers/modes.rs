@@ -1,0 +1,125 @@
+//! The seven modes: opening one, and its last answer.
+
+use teloxide::types::{Message, Update};
+use uuid::Uuid;
+
+use crate::account;
+use crate::dialogue::{Draft, State};
+use crate::keyboard;
+use crate::mode::Mode;
+use crate::money::Kopecks;
+use crate::paid::{self, Outcome};
+use crate::talk::Talk;
+use crate::text;
+
+use super::error::HandlerError;
+use super::other;
+
+/// media-worker takes no longer prompts.
+const PROMPT_CHARACTERS_MAX: usize = 4_000;
+
+/// Opens a mode: shows what it costs and asks the first question. Who cannot pay is told so at
+/// once; the real check is made when the work is bought.
+pub async fn open(talk: Talk, mode: Mode, intent: Uuid) -> Result<(), HandlerError> {
+    if mode.job().is_none() {
+        talk.say(&text::modes::opened(mode, None), Some(keyboard::cancel())).await?;
+        talk.go(State::first(Draft::new(intent, mode, Kopecks::new(0))));
+        return Ok(());
+    }
+    let Some(terms) = account::terms(&talk.app, talk.user_id, mode).await? else {
+        talk.say(text::payments::NOT_SOLD, Some(keyboard::menu())).await?;
+        talk.go(State::Idle);
+        return Ok(());
+    };
+    let is_free = terms.free_allowed && terms.free_operations > 0;
+    if !is_free && terms.balance < terms.price {
+        let said = text::payments::not_enough(terms.price, terms.balance);
+        talk.say(&said, Some(keyboard::top_up())).await?;
+        talk.go(State::Idle);
+        return Ok(());
+    }
+    talk.say(&text::modes::opened(mode, Some(terms)), Some(keyboard::cancel())).await?;
+    talk.go(State::first(Draft::new(intent, mode, terms.price)));
+    Ok(())
+}
+
+/// Takes the description.
+pub async fn prompt(
+    talk: Talk,
+    state: State,
+    draft: Draft,
+    message: Message,
+) -> Result<(), HandlerError> {
+    let Some(text) = message.text() else { return other::unexpected(talk, state).await };
+    match read_prompt(text) {
+        Ok(prompt) => start(&talk, state, &draft, prompt).await,
+        Err(said) => {
+            talk.say(&said, None).await?;
+            Ok(())
+        }
+    }
+}
+
+/// Reads a description, or says what is wrong with it.
+pub(super) fn read_prompt(text: &str) -> Result<&str, String> {
+    let text = text.trim();
+    match text.chars().count() {
+        0 => Err(text::modes::PROMPT_EMPTY.to_owned()),
+        length if length > PROMPT_CHARACTERS_MAX => {
+            Err(text::modes::prompt_too_long(length, PROMPT_CHARACTERS_MAX))
+        }
+        _ => Ok(text),
+    }
+}
+
+/// Buys the work, now that every question is answered. `asked` is the last question: where nothing
+/// was bought it stays, so that the last answer can be given again.
+pub(super) async fn start(
+    talk: &Talk,
+    asked: State,
+    draft: &Draft,
+    prompt: &str,
+) -> Result<(), HandlerError> {
+    match paid::run(talk, draft, prompt).await? {
+        Outcome::Started | Outcome::Refused => talk.go(State::Idle),
+        Outcome::NotEnough { price, balance } => {
+            let said = text::payments::not_enough_kept(price, balance);
+            talk.say(&said, Some(keyboard::top_up())).await?;
+        }
+        Outcome::PriceChanged { price } => {
+            talk.say(&text::payments::price_changed(price), Some(keyboard::cancel())).await?;
+            talk.go(asked.at_price(price));
+        }
+        Outcome::NotSold => {
+            talk.say(text::payments::NOT_SOLD, Some(keyboard::menu())).await?;
+            talk.go(State::Idle);
+        }
+    }
+    Ok(())
+}
+
+/// Whether an update is a text that begins like a command.
+pub fn is_command(update: &Update) -> bool {
+    match &update.kind {
+        teloxide::types::UpdateKind::Message(message) => {
+            message.text().is_some_and(|text| text.starts_with('/'))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_has_one_to_four_thousand_characters() {
+        let longest = "ё".repeat(PROMPT_CHARACTERS_MAX);
+        let too_long = "ё".repeat(10_000);
+
+        assert_eq!(read_prompt("  кот \n"), Ok("кот"));
+        assert_eq!(read_prompt(&longest), Ok(longest.as_str()));
+        assert!(read_prompt(&too_long).unwrap_err().contains("10000 символов"));
+        assert_eq!(read_prompt(" \n ").unwrap_err(), text::modes::PROMPT_EMPTY);
+    }
+}

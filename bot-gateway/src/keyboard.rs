@@ -1,0 +1,89 @@
+//! The inline keyboards.
+
+use teloxide::types::{InlineKeyboardButton, InlineKeyboardMarkup};
+use url::Url;
+use uuid::Uuid;
+
+use crate::button::Button;
+use crate::dialogue::MERGE_MIN;
+use crate::mode::Mode;
+use crate::money::Kopecks;
+use crate::text;
+
+/// The sums that can be paid in with one tap.
+const AMOUNTS: [Kopecks; 4] =
+    [Kopecks::new(10_000), Kopecks::new(30_000), Kopecks::new(50_000), Kopecks::new(100_000)];
+
+/// The main menu.
+pub fn menu() -> InlineKeyboardMarkup {
+    let modes: Vec<_> = Mode::ALL.into_iter().map(mode).collect();
+    let mut rows: Vec<Vec<_>> = modes.chunks(2).map(<[_]>::to_vec).collect();
+    rows.push(vec![button(text::menu::PAYMENT_BUTTON, &Button::PaymentMenu)]);
+    InlineKeyboardMarkup::new(rows)
+}
+
+/// A way out of a dialogue.
+pub fn cancel() -> InlineKeyboardMarkup {
+    InlineKeyboardMarkup::new([[button(text::menu::CANCEL_BUTTON, &Button::Cancel)]])
+}
+
+/// The way to pay in.
+pub fn top_up() -> InlineKeyboardMarkup {
+    InlineKeyboardMarkup::new([
+        [button(text::payments::TOP_UP_BUTTON, &Button::PaymentMenu)],
+        [to_menu()],
+    ])
+}
+
+/// The sums to pay in.
+pub fn amounts() -> InlineKeyboardMarkup {
+    let sums: Vec<_> = AMOUNTS
+        .into_iter()
+        .map(|amount| button(text::payments::amount_button(amount), &Button::TopUp(amount)))
+        .collect();
+    let mut rows: Vec<Vec<_>> = sums.chunks(2).map(<[_]>::to_vec).collect();
+    rows.push(vec![button(text::payments::OTHER_AMOUNT_BUTTON, &Button::TopUpOther)]);
+    rows.push(vec![to_menu()]);
+    InlineKeyboardMarkup::new(rows)
+}
+
+/// A payment link, and the way to ask about it.
+pub fn payment(amount: Kopecks, link: Option<Url>, top_up_id: &str) -> InlineKeyboardMarkup {
+    let check = Button::CheckPayment { top_up_id: top_up_id.to_owned() };
+    let pay =
+        link.map(|link| vec![InlineKeyboardButton::url(text::payments::pay_button(amount), link)]);
+    let rows = pay.into_iter().chain([vec![button(text::payments::CHECK_BUTTON, &check)]]);
+    InlineKeyboardMarkup::new(rows)
+}
+
+/// Makes a payment link that could not be made before.
+pub fn pay_again(intent: Uuid, amount: Kopecks) -> InlineKeyboardMarkup {
+    InlineKeyboardMarkup::new([
+        [button(text::payments::AGAIN_BUTTON, &Button::TopUpAgain { intent, amount })],
+        [to_menu()],
+    ])
+}
+
+/// What can be done with the pictures of a merge.
+pub fn merge(draft: Uuid, number: usize) -> InlineKeyboardMarkup {
+    let clear = button(text::modes::CLEAR_BUTTON, &Button::MergeClear { draft });
+    let done = button(text::modes::DONE_BUTTON, &Button::MergeDone { draft });
+    InlineKeyboardMarkup::new([if number < MERGE_MIN { vec![clear] } else { vec![done, clear] }])
+}
+
+/// What can be done after a result.
+pub fn after_result(again: Mode) -> InlineKeyboardMarkup {
+    InlineKeyboardMarkup::new([[mode(again)], [to_menu()]])
+}
+
+fn mode(mode: Mode) -> InlineKeyboardButton {
+    button(text::menu::mode_button(mode), &Button::Mode(mode))
+}
+
+fn to_menu() -> InlineKeyboardButton {
+    button(text::menu::MENU_BUTTON, &Button::Menu)
+}
+
+fn button(text: impl Into<String>, button: &Button) -> InlineKeyboardButton {
+    InlineKeyboardButton::callback(text.into(), button.to_string())
+}

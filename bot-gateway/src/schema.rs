@@ -1,0 +1,114 @@
+//! Which update goes where: the whole bot on one screen.
+
+use teloxide::dispatching::{HandlerExt as _, UpdateFilterExt as _, UpdateHandler};
+use teloxide::dptree::{self, case};
+use teloxide::macros::BotCommands;
+use teloxide::types::Update;
+
+use crate::dialogue::State;
+use crate::handlers::error::HandlerError;
+use crate::handlers::{add_text, balance, buttons, merge, modes, other, photos, start, top_up};
+
+/// The commands; they work whatever is asked.
+#[derive(BotCommands, Clone, Debug)]
+#[command(rename_rule = "snake_case")]
+pub enum Command {
+    Start(String),
+    Balance,
+    Help,
+    Cancel,
+}
+
+/// The tree, top to bottom: buttons, then commands, then the question being answered. What matches
+/// nothing is told what is awaited.
+pub fn schema() -> UpdateHandler<HandlerError> {
+    dptree::entry()
+        .branch(Update::filter_my_chat_member().endpoint(other::membership))
+        .branch(dptree::filter(is_elsewhere).chain(groups()))
+        .branch(
+            Update::filter_callback_query()
+                .inspect_async(buttons::acknowledge)
+                .endpoint(buttons::press),
+        )
+        .branch(Update::filter_message().branch(commands()).branch(answers()))
+        .branch(Update::filter_edited_message().endpoint(other::edited))
+        .branch(dptree::endpoint(other::ignore))
+}
+
+fn commands() -> UpdateHandler<HandlerError> {
+    dptree::entry()
+        .branch(
+            dptree::entry()
+                .filter_command::<Command>()
+                .branch(case![Command::Start(payload)].endpoint(start::start))
+                .branch(case![Command::Balance].endpoint(balance::balance))
+                .branch(case![Command::Help].endpoint(start::help))
+                .branch(case![Command::Cancel].endpoint(start::cancel)),
+        )
+        .branch(
+            dptree::filter(|update: Update| modes::is_command(&update))
+                .endpoint(other::unknown_command),
+        )
+}
+
+fn answers() -> UpdateHandler<HandlerError> {
+    dptree::entry()
+        .branch(case![State::WaitPrompt(draft)].endpoint(modes::prompt))
+        .branch(case![State::WaitPhoto(draft)].endpoint(photos::photo))
+        .branch(case![State::WaitFace(draft)].endpoint(photos::face))
+        .branch(case![State::WaitPhotos(draft)].endpoint(merge::photo))
+        .branch(case![State::WaitText(draft)].endpoint(add_text::text))
+        .branch(case![State::WaitAmount(before)].endpoint(top_up::amount))
+        .branch(dptree::endpoint(other::unexpected))
+}
+
+/// Balances are per person: in a group only a command is answered, with the way to the bot.
+fn groups() -> UpdateHandler<HandlerError> {
+    dptree::entry()
+        .branch(Update::filter_message().filter_command::<Command>().endpoint(other::group))
+        .branch(dptree::endpoint(other::ignore))
+}
+
+fn is_elsewhere(update: Update) -> bool {
+    update.chat().is_some_and(|chat| !chat.is_private())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proto::client::{Billing, Media, Payments, channel};
+    use teloxide::types::{ChatId, Me};
+
+    use crate::app::App;
+    use crate::store::Store;
+    use crate::talk::Talk;
+    use crate::telegram::Telegram;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_handler_gets_what_it_asks_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("bot.db").display());
+        let nowhere = || channel("http://127.0.0.1:1").unwrap();
+        let app = App::new(
+            Telegram::new("1:a".into(), "http://127.0.0.1:1".parse().unwrap()).unwrap(),
+            Store::open(&url).await.unwrap(),
+            (Billing::new(nowhere()), Payments::new(nowhere()), Media::new(nowhere())),
+        );
+        let talk = Talk::new(Arc::new(app), ChatId(1), 1, false);
+        let update: Update = serde_json::from_str(r#"{"update_id": 1}"#).unwrap();
+        let me: Me = serde_json::from_value(serde_json::json!({
+            "id": 1, "is_bot": true, "first_name": "Б", "username": "b_bot",
+            "can_join_groups": false, "can_read_all_group_messages": false,
+            "supports_inline_queries": false, "can_connect_to_business": false,
+            "has_main_web_app": false,
+        }))
+        .unwrap();
+
+        // Panics where a handler asks for what there is not.
+        let deps = dptree::deps![update, me, talk, State::default()];
+        dptree::type_check(schema().sig(), &deps, &[]);
+    }
+}

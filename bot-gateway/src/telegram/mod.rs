@@ -1,0 +1,14 @@
+//! Calls to Telegram: each has three ends, done, refused and unknown.
+//!
+//! Invariant: nothing that leaves this folder contains the bot's token. File links contain it, so
+//! files are downloaded here, and errors are stripped of it.
+
+mod error;
+mod calls;
+mod files;
+mod updates;
+
+pub use calls::{Sent, Telegram};
+pub use error::TelegramError;
+pub use files::{DownloadError, FILE_BYTES_MAX, Outgoing};
+pub use updates::PollError;

@@ -1,0 +1,183 @@
+//! How a job goes on, and how it ended.
+
+use proto::media::v1::FailureReason;
+
+use crate::mode::Mode;
+use crate::money::Kopecks;
+use crate::store::Source;
+
+use super::plural;
+
+pub const ACCEPTED: &str = "⏳ Принято, ставлю в очередь…";
+pub const QUEUED: &str = "⏳ В очереди…";
+
+/// The job waits behind others.
+pub fn queued(before: i64) -> String {
+    match before {
+        ..=0 => QUEUED.to_owned(),
+        number => format!("⏳ В очереди. Перед вами: {}.", plural::jobs(number)),
+    }
+}
+
+/// The job is being worked on.
+pub fn running(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Generate => "🎨 Рисую…",
+        Mode::Edit => "✏️ Редактирую…",
+        Mode::Merge => "🔗 Объединяю…",
+        Mode::FaceSwap => "🔄 Заменяю лицо…",
+        Mode::Retouch => "✨ Ретуширую…",
+        Mode::Upscale => "⬆️ Улучшаю…",
+        Mode::AddText => "📝 Добавляю текст…",
+    }
+}
+
+/// What paid, and what is left.
+#[derive(Clone, Copy, Debug)]
+pub struct Paid {
+    /// What paid; `None` where billing did not say.
+    pub source: Option<(Source, Kopecks)>,
+    /// Free operations and balance now; `None` where billing did not say.
+    pub left: Option<(i64, Kopecks)>,
+}
+
+/// The caption of a result.
+pub fn result(mode: Mode, paid: Paid) -> String {
+    let done = match mode {
+        Mode::Generate => "🎨 Готово!",
+        Mode::Edit => "✏️ Готово, фото изменено!",
+        Mode::Merge => "🔗 Готово, фото объединены!",
+        Mode::FaceSwap => "🔄 Готово, лицо заменено!",
+        Mode::Retouch => "✨ Готово, ретушь сделана!",
+        Mode::Upscale => "⬆️ Готово, качество улучшено!",
+        Mode::AddText => super::modes::DRAWING_TEXT_DONE,
+    };
+    let cost = match paid.source {
+        Some((Source::FreeOperation, _)) => "\nИспользована бесплатная операция.".to_owned(),
+        Some((Source::Balance, price)) => format!("\nСписано: {price}."),
+        None => String::new(),
+    };
+    format!("{done}{cost}{}", left(paid.left))
+}
+
+fn left(left: Option<(i64, Kopecks)>) -> String {
+    match left {
+        Some((free, balance)) if free > 0 => {
+            format!(" Осталось: {}, баланс {balance}.", plural::free_operations(free))
+        }
+        Some((_, balance)) => format!(" Баланс: {balance}."),
+        None => String::new(),
+    }
+}
+
+/// Why a job failed and what came back.
+pub fn failed(reason: FailureReason, paid: Paid) -> String {
+    let why = match reason {
+        FailureReason::ContentRefused => {
+            "Сервис отказался от этой работы: описание или фото нарушает его правила. Попробуйте \
+             описать иначе."
+        }
+        FailureReason::BadInput => {
+            "С этими фото или описанием ничего не вышло. Возможно, не видно лица, фото слишком \
+             мелкое или описание слишком длинное. Попробуйте другие."
+        }
+        FailureReason::ProviderFailed => "Сервис не справился. Попробуйте ещё раз.",
+        FailureReason::TimedOut => "Работа заняла слишком много времени. Попробуйте ещё раз.",
+        FailureReason::OutcomeUnknown => "Связь с сервисом прервалась. Попробуйте ещё раз.",
+        FailureReason::HoldExpired => {
+            "Работа заняла слишком много времени, и её пришлось отменить. Попробуйте ещё раз."
+        }
+        FailureReason::Unspecified => "Что-то пошло не так. Попробуйте ещё раз.",
+    };
+    format!("😔 Не получилось. {why}\n\n{}", came_back(paid))
+}
+
+/// What was given back.
+pub fn came_back(paid: Paid) -> String {
+    let back = match paid.source {
+        Some((Source::FreeOperation, _)) => "Бесплатная операция возвращена.".to_owned(),
+        Some((Source::Balance, price)) => format!("{price} возвращены на баланс."),
+        None => "Всё, что было списано, возвращено.".to_owned(),
+    };
+    format!("{back}{}", left(paid.left))
+}
+
+/// media-worker did not take the work.
+pub fn refused(why: Refusal, paid: Paid) -> String {
+    let why = match why {
+        Refusal::InputsLost => "Фото хранились слишком долго и удалены. Отправьте их ещё раз.",
+        Refusal::PromptTooLong => "Описание слишком длинное. Сократите его и попробуйте ещё раз.",
+        Refusal::HoldOver => "Очередь не дошла вовремя. Попробуйте ещё раз.",
+        Refusal::Other => "Сервис не принял эту работу. Попробуйте ещё раз.",
+    };
+    format!("😔 Не получилось. {why}\n\n{}", came_back(paid))
+}
+
+/// Why media-worker did not take the work, as far as the user can do something about it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// The pictures are no longer kept.
+    InputsLost,
+    /// The prompt is longer than it takes.
+    PromptTooLong,
+    /// The operation had ended before.
+    HoldOver,
+    /// Anything else.
+    Other,
+}
+
+/// A hold ran out of time.
+pub fn expired(paid: Paid) -> String {
+    format!("⌛ Работа не завершилась вовремя. {}", came_back(paid))
+}
+
+/// A hold that ran out of time was taken again, because the work was done after all.
+pub fn committed_late(paid: Paid) -> String {
+    let taken = match paid.source {
+        Some((Source::FreeOperation, _)) => "бесплатная операция использована".to_owned(),
+        Some((Source::Balance, price)) => format!("{price} списаны"),
+        None => "стоимость списана".to_owned(),
+    };
+    format!("ℹ️ Работа, которая задержалась, всё же выполнена: {taken}.{}", left(paid.left))
+}
+
+/// A person refunded an operation.
+pub fn refunded(paid: Paid) -> String {
+    format!("↩️ Возврат. {}", came_back(paid))
+}
+
+pub const RESULT_LOST: &str = "Работа была выполнена, но файл больше не хранится. Закажите её \
+     ещё раз.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_ending_says_what_happened_to_the_money() {
+        let free = Paid {
+            source: Some((Source::FreeOperation, Kopecks::new(1_000))),
+            left: Some((3, Kopecks::new(0))),
+        };
+        let balance = Paid {
+            source: Some((Source::Balance, Kopecks::new(1_000))),
+            left: Some((0, Kopecks::new(9_000))),
+        };
+
+        assert_eq!(
+            result(Mode::Generate, free),
+            "🎨 Готово!\nИспользована бесплатная операция. Осталось: 3 бесплатные операции, \
+             баланс 0 ₽."
+        );
+        assert_eq!(
+            result(Mode::Edit, balance),
+            "✏️ Готово, фото изменено!\nСписано: 10 ₽. Баланс: 90 ₽."
+        );
+        assert!(
+            failed(FailureReason::ProviderFailed, free).contains("Бесплатная операция возвращена.")
+        );
+        assert!(failed(FailureReason::TimedOut, balance).contains("10 ₽ возвращены на баланс."));
+        assert!(refused(Refusal::Other, Paid { source: None, left: None }).contains("возвращено"));
+        assert!(expired(balance).contains("10 ₽ возвращены на баланс."));
+    }
+}

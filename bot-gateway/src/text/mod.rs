@@ -1,0 +1,8 @@
+//! Every sentence a user reads, and nothing else. HTML; what users wrote themselves is escaped.
+
+pub mod plural;
+pub mod menu;
+pub mod modes;
+pub mod payments;
+pub mod jobs;
+pub mod problems;

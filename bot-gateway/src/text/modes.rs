@@ -1,0 +1,115 @@
+//! The dialogues of the seven modes.
+
+use crate::dialogue::{MERGE_MAX, MERGE_MIN, State};
+use crate::mode::Mode;
+use crate::money::Kopecks;
+
+use super::plural;
+
+pub const DONE_BUTTON: &str = "✅ Готово";
+pub const CLEAR_BUTTON: &str = "🗑 Очистить";
+
+/// What a mode costs and what the user has, as it is shown when the mode is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// The price of one operation.
+    pub price: Kopecks,
+    /// Whether a free operation may pay for it.
+    pub free_allowed: bool,
+    /// Free operations that the user has.
+    pub free_operations: i64,
+    /// The user's balance.
+    pub balance: Kopecks,
+}
+
+/// The first question of a mode, with what it costs; the free mode has no terms.
+pub fn opened(mode: Mode, terms: Option<Terms>) -> String {
+    let title = super::menu::mode_button(mode);
+    let cost = match terms {
+        None => "Бесплатно.".to_owned(),
+        Some(terms) if terms.free_allowed && terms.free_operations > 0 => format!(
+            "Стоимость: {}. Бесплатных операций: {} – будет использована одна из них.",
+            terms.price, terms.free_operations
+        ),
+        Some(terms) => format!("Стоимость: {}. Баланс: {}.", terms.price, terms.balance),
+    };
+    format!("<b>{title}</b>\n{cost}\n\n{}", first_question(mode))
+}
+
+fn first_question(mode: Mode) -> String {
+    match mode {
+        Mode::Generate => "Опишите картинку, которую хотите получить.".to_owned(),
+        Mode::Edit => "Отправьте фото, которое нужно изменить. Что изменить, можно написать \
+                       сразу в подписи к нему."
+            .to_owned(),
+        Mode::Merge => format!("Отправьте от {MERGE_MIN} до {MERGE_MAX} фото, можно альбомом."),
+        Mode::FaceSwap => {
+            "Отправьте фото, <b>на котором</b> нужно заменить лицо. Вторым попрошу фото с новым \
+             лицом."
+                .to_owned()
+        }
+        Mode::Retouch => "Отправьте фото, и я сразу начну ретушь.".to_owned(),
+        Mode::Upscale => "Отправьте фото, и я сразу начну. Лучше файлом, без сжатия.".to_owned(),
+        Mode::AddText => "Отправьте фото. Текст можно написать сразу в подписи к нему.".to_owned(),
+    }
+}
+
+pub const ASK_EDIT_PROMPT: &str = "Фото получено. Что изменить?";
+pub const ASK_MERGE_PROMPT: &str = "Опишите, что должно получиться из этих фото.";
+pub const ASK_FACE: &str = "Фото получено. Теперь отправьте фото с лицом, которое нужно перенести.";
+pub const ASK_TEXT: &str = "Фото получено. Какой текст добавить?";
+
+/// How many pictures of a merge have come.
+pub fn merge_counter(number: usize, has_caption: bool) -> String {
+    let count = format!("Получено {} из {MERGE_MAX}.", plural::photos(number));
+    let next = match number {
+        0..MERGE_MIN => format!("Нужно хотя бы {MERGE_MIN}."),
+        MERGE_MAX => "Больше добавить нельзя. Нажмите «Готово».".to_owned(),
+        _ => "Отправьте ещё или нажмите «Готово».".to_owned(),
+    };
+    let caption = if has_caption {
+        "\nПодпись к фото взята как описание."
+    } else {
+        ""
+    };
+    format!("{count} {next}{caption}")
+}
+
+pub const MERGE_FULL: &str = "Уже 10 фото, больше добавить нельзя. Нажмите «Готово».";
+pub const MERGE_CLEARED: &str = "Фото убраны. Отправьте от 2 до 10 фото.";
+pub const MERGE_TOO_FEW: &str = "Нужно хотя бы 2 фото. Отправьте ещё.";
+
+/// What we wait for, when something else came.
+pub fn awaited(state: &State) -> &'static str {
+    match state {
+        State::Idle => super::menu::CHOOSE_FIRST,
+        State::WaitPhoto(_) => {
+            "Жду фото: картинкой или файлом (JPEG, PNG, WebP). /cancel – отменить."
+        }
+        State::WaitFace(_) => {
+            "Жду фото с новым лицом: картинкой или файлом (JPEG, PNG, WebP). /cancel – отменить."
+        }
+        State::WaitPhotos(_) => {
+            "Жду фото: от 2 до 10, картинками или файлами. Когда пришлёте все, нажмите «Готово». \
+             /cancel – отменить."
+        }
+        State::WaitPrompt(_) => "Жду описание текстом. /cancel – отменить.",
+        State::WaitText(_) => "Жду текст, который нужно добавить на фото. /cancel – отменить.",
+        State::WaitAmount(_) => "Жду сумму в рублях, например 150. /cancel – отменить.",
+    }
+}
+
+/// The prompt is longer than the models take.
+pub fn prompt_too_long(characters: usize, max: usize) -> String {
+    format!(
+        "Описание слишком длинное: {}, а можно не больше {max}. Сократите и отправьте ещё раз.",
+        plural::characters(characters)
+    )
+}
+
+pub const TEXT_TOO_LONG: &str =
+    "Текст слишком длинный: можно не больше 500 символов. Сократите и отправьте ещё раз.";
+pub const PROMPT_EMPTY: &str = "Описание пустое. Напишите, что должно получиться.";
+pub const TEXT_EMPTY: &str = "Текст пустой. Напишите, что добавить на фото.";
+
+pub const DRAWING_TEXT_DONE: &str = "📝 Готово! Это бесплатно.";

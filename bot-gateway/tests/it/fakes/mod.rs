@@ -1,0 +1,220 @@
+//! Billing, payments and media as the contract has them, in memory.
+//!
+//! One [`Model`] is what all three know; tests look into it and set what goes wrong.
+
+mod billing;
+mod media;
+mod payments;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use proto::billing::v1::billing_service_server::BillingServiceServer;
+use proto::billing::v1::{Account, Event, Operation};
+use proto::media::v1::media_service_server::MediaServiceServer;
+use proto::media::v1::{Job, SubmitJobRequest};
+use proto::payments::v1::PaymentState;
+use proto::payments::v1::payments_service_server::PaymentsServiceServer;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::Status;
+use tonic::transport::Server;
+
+/// How long a thing is lent; a minute in the real services.
+pub(crate) const LENT_FOR: Duration = Duration::from_secs(2);
+
+/// What becomes of the next calls of one kind.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Fault {
+    #[default]
+    None,
+    /// So many calls are lost before anything is done.
+    LostBefore(u32),
+    /// So many calls are done, and their answers are lost.
+    LostAfter(u32),
+    /// The call is refused with this reason.
+    Refused(&'static str),
+    /// The call is not answered at all.
+    Hangs,
+}
+
+/// A thing that is lent until it is acknowledged.
+#[derive(Clone, Debug)]
+pub(crate) struct Lent<T> {
+    pub(crate) thing: T,
+    pub(crate) lent: Option<Instant>,
+    pub(crate) times: u32,
+    pub(crate) is_acknowledged: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Payment {
+    pub(crate) top_up_id: String,
+    pub(crate) key: String,
+    pub(crate) amount: i64,
+    pub(crate) state: PaymentState,
+    pub(crate) reason: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) free_operations: i64,
+    pub(crate) price: i64,
+    pub(crate) accounts: HashMap<i64, Account>,
+    pub(crate) operations: Vec<Operation>,
+    /// Keys of all Reserve calls that arrived.
+    pub(crate) reserve_keys: Vec<String>,
+    pub(crate) refunds: Vec<String>,
+    pub(crate) events: Vec<Lent<Event>>,
+    pub(crate) inputs: HashMap<String, Vec<u8>>,
+    pub(crate) jobs: Vec<Job>,
+    /// All SubmitJob calls that arrived.
+    pub(crate) submits: Vec<SubmitJobRequest>,
+    pub(crate) results: Vec<Lent<Job>>,
+    pub(crate) progress: Vec<Job>,
+    pub(crate) pictures: HashMap<String, Vec<u8>>,
+    /// The job whose picture cannot be fetched now.
+    pub(crate) stuck_picture: String,
+    pub(crate) payments: Vec<Payment>,
+    /// Keys of all CreatePayment calls that arrived.
+    pub(crate) payment_keys: Vec<String>,
+    pub(crate) reserve: Fault,
+    pub(crate) submit: Fault,
+    pub(crate) upload: Fault,
+    pub(crate) create_payment: Fault,
+    pub(crate) account: Fault,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            free_operations: 4,
+            price: 1_000,
+            accounts: HashMap::new(),
+            operations: Vec::new(),
+            reserve_keys: Vec::new(),
+            refunds: Vec::new(),
+            events: Vec::new(),
+            inputs: HashMap::new(),
+            jobs: Vec::new(),
+            submits: Vec::new(),
+            results: Vec::new(),
+            progress: Vec::new(),
+            pictures: HashMap::new(),
+            stuck_picture: String::new(),
+            payments: Vec::new(),
+            payment_keys: Vec::new(),
+            reserve: Fault::None,
+            submit: Fault::None,
+            upload: Fault::None,
+            create_payment: Fault::None,
+            account: Fault::None,
+        }
+    }
+}
+
+/// The three services. Clones are the same services.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fakes {
+    model: Arc<Mutex<Model>>,
+}
+
+/// What a fault does to one call.
+pub(crate) enum Strike {
+    Nothing,
+    Before(Status),
+    After(Status),
+    Hang,
+}
+
+impl Fakes {
+    pub(crate) fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().unwrap()
+    }
+
+    pub(crate) fn strike(&self, fault: impl Fn(&mut Model) -> &mut Fault, domain: &str) -> Strike {
+        let mut model = self.model();
+        let lost = || Status::unavailable("the test lost it");
+        match fault(&mut model) {
+            Fault::LostBefore(left) if *left > 0 => {
+                *left -= 1;
+                Strike::Before(lost())
+            }
+            Fault::LostAfter(left) if *left > 0 => {
+                *left -= 1;
+                Strike::After(lost())
+            }
+            Fault::Refused(reason) => Strike::Before(proto::reason::refusal(
+                tonic::Code::FailedPrecondition,
+                (domain, reason),
+                "the test refuses it",
+                [],
+            )),
+            Fault::Hangs => Strike::Hang,
+            Fault::None | Fault::LostBefore(_) | Fault::LostAfter(_) => Strike::Nothing,
+        }
+    }
+
+    /// Serves all three on one address until the handle is aborted.
+    pub(crate) async fn serve(&self) -> (SocketAddr, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = Server::builder()
+            .add_service(BillingServiceServer::new(self.clone()))
+            .add_service(PaymentsServiceServer::new(self.clone()))
+            .add_service(MediaServiceServer::new(self.clone()))
+            .serve_with_incoming(TcpListenerStream::new(listener));
+        (address, tokio::spawn(async move { server.await.unwrap() }))
+    }
+
+    /// A stream of what is lent, looked for again and again.
+    pub(crate) fn lend<T: Send + 'static>(
+        &self,
+        find: impl Fn(&mut Model) -> Vec<T> + Send + 'static,
+    ) -> ReceiverStream<Result<T, Status>> {
+        let (sender, receiver) = mpsc::channel(16);
+        let fakes = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let found = find(&mut fakes.model());
+                for thing in found {
+                    if sender.send(Ok(thing)).await.is_err() {
+                        return;
+                    }
+                }
+                if sender.is_closed() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        ReceiverStream::new(receiver)
+    }
+}
+
+/// The first unacknowledged thing of each user that is not lent now.
+pub(crate) fn lendable<T: Clone>(things: &mut [Lent<T>], user_of: impl Fn(&T) -> i64) -> Vec<T> {
+    let mut users = Vec::new();
+    let mut found = Vec::new();
+    for lent in things.iter_mut().filter(|lent| !lent.is_acknowledged) {
+        let user = user_of(&lent.thing);
+        if users.contains(&user) {
+            continue;
+        }
+        users.push(user);
+        if lent.lent.is_none_or(|since| since.elapsed() > LENT_FOR) {
+            lent.lent = Some(Instant::now());
+            lent.times += 1;
+            found.push(lent.thing.clone());
+        }
+    }
+    found
+}
+
+pub(crate) fn to_lend<T>(thing: T) -> Lent<T> {
+    Lent { thing, lent: None, times: 0, is_acknowledged: false }
+}

@@ -1,0 +1,13 @@
+//! The bot through its doors: a user at an emulated Telegram on one side, the three services,
+//! in memory, on the other.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod app;
+mod fakes;
+mod dialogues;
+mod purchases;
+mod payments;
+mod inbox;
+mod input;
+mod process;

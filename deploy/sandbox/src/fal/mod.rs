@@ -1,0 +1,22 @@
+//! fal.ai: the queue, the storage and the CDN, and pictures really made from their inputs.
+//!
+//! Read [`endpoints`] (what is sold), [`input`] (what a caller may send), [`jobs`] (what is
+//! remembered), then [`gate`] (who may come in) with [`queue`] and [`storage`] behind it, and
+//! [`runner`], which does the work with [`picture`].
+//!
+//! Invariant: a job that was accepted is remembered, and ends once, whatever dies in between.
+
+mod endpoints;
+mod input;
+mod jobs;
+mod error;
+mod gate;
+mod queue;
+mod storage;
+mod download;
+mod picture;
+mod runner;
+mod control;
+mod emulator;
+
+pub use emulator::Fal;

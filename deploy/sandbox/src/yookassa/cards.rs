@@ -1,0 +1,105 @@
+//! YooKassa's test cards: the number decides how the payment ends.
+
+/// How a payment with a card ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Outcome {
+    /// The money is there.
+    Paid { three_d_secure: bool },
+    /// It is not.
+    Declined { party: &'static str, reason: &'static str },
+}
+
+/// The card with which a payment is paid when no card was named.
+pub(super) const DEFAULT: &str = "5555555555554477";
+
+const NETWORK: &str = "payment_network";
+const YOO_MONEY: &str = "yoo_money";
+
+/// Reason, party, and the MasterCard, Visa and Mir numbers for it.
+const DECLINED: [(&str, &str, [&str; 3]); 13] = [
+    ("3d_secure_failed", NETWORK, ["5555555555554592", "4839665499603842", "2200000000000012"]),
+    ("call_issuer", NETWORK, ["5555555555554535", "4926946416239025", "2200000000000020"]),
+    ("card_expired", NETWORK, ["5555555555554543", "4141435412630840", "2200000000000038"]),
+    ("fraud_suspected", NETWORK, ["5555555555554568", "4483274282299972", "2200000000000046"]),
+    ("general_decline", NETWORK, ["5555555555554527", "4889971706588753", "2202202212312379"]),
+    ("insufficient_funds", NETWORK, ["5555555555554600", "4562265587712390", "2200000000000053"]),
+    ("invalid_card_number", NETWORK, ["5555555555554618", "4951017853630544", "2201382000000013"]),
+    ("invalid_csc", NETWORK, ["5555555555554626", "4194180666146368", "2200770212727079"]),
+    ("issuer_unavailable", NETWORK, ["5555555555554501", "4654130848359150", "2201382000000021"]),
+    (
+        "payment_method_limit_exceeded",
+        NETWORK,
+        ["5555555555554576", "4565231022577548", "2201382000000039"],
+    ),
+    (
+        "payment_method_restricted",
+        NETWORK,
+        ["5555555555554550", "4233961169071671", "2201382000000047"],
+    ),
+    ("country_forbidden", YOO_MONEY, ["5555555555554584", "4969751510013864", "2201382000000054"]),
+    ("fraud_suspected", YOO_MONEY, ["5555555555554634", "4119098878796485", "2201696981989955"]),
+];
+
+const WITH_3DS: [&str; 3] = [DEFAULT, "4793128161644804", "2200000000000004"];
+const WITHOUT_3DS: [&str; 3] = ["5555555555554444", "4111111111111111", "2202474301322987"];
+
+/// What happens with a number; `None` for one that is not a test card.
+pub(super) fn outcome(number: &str) -> Option<Outcome> {
+    if WITH_3DS.contains(&number) {
+        return Some(Outcome::Paid { three_d_secure: true });
+    }
+    if WITHOUT_3DS.contains(&number) {
+        return Some(Outcome::Paid { three_d_secure: false });
+    }
+    let (reason, party, _) = DECLINED.iter().find(|(_, _, cards)| cards.contains(&number))?;
+    Some(Outcome::Declined { party, reason })
+}
+
+/// Who declines for this reason; `None` for a reason that no card has.
+pub(super) fn party(reason: &str) -> Option<&'static str> {
+    DECLINED.iter().find(|(known, _, _)| *known == reason).map(|(_, party, _)| *party)
+}
+
+/// Every reason a card can have.
+pub(super) fn reasons() -> impl Iterator<Item = &'static str> {
+    DECLINED.iter().map(|(reason, _, _)| *reason)
+}
+
+/// The scheme of a card, by its first digit.
+pub(super) fn scheme(number: &str) -> &'static str {
+    match number.as_bytes().first() {
+        Some(b'5') => "MasterCard",
+        Some(b'4') => "Visa",
+        _ => "Mir",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_number_decides() {
+        assert_eq!(outcome("5555555555554477"), Some(Outcome::Paid { three_d_secure: true }));
+        assert_eq!(outcome("4111111111111111"), Some(Outcome::Paid { three_d_secure: false }));
+        assert_eq!(
+            outcome("2200000000000053"),
+            Some(Outcome::Declined { party: NETWORK, reason: "insufficient_funds" })
+        );
+        assert_eq!(outcome("4000000000000002"), None);
+    }
+
+    #[test]
+    fn no_number_stands_twice() {
+        let all: Vec<_> = DECLINED
+            .iter()
+            .flat_map(|(_, _, cards)| cards)
+            .chain(&WITH_3DS)
+            .chain(&WITHOUT_3DS)
+            .collect();
+
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+    }
+}

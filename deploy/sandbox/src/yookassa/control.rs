@@ -1,0 +1,164 @@
+//! `/_sandbox/payments` and `/_sandbox/yookassa`: tests play the user, and read what was seen.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::books::{Event, StoredPayment};
+use super::cards;
+use super::error::ApiError;
+use super::shop::YooKassa;
+use super::wire::Status;
+use crate::seen::{now_ms, timestamp};
+
+type Shop = State<Arc<YooKassa>>;
+
+pub(super) fn routes(shop: &Arc<YooKassa>) -> Router {
+    Router::new()
+        .route("/_sandbox/payments", get(payments))
+        .route("/_sandbox/payments/{id}/{action}", post(act))
+        .route("/_sandbox/yookassa/seen", get(seen))
+        .route("/_sandbox/yookassa/clock", get(clock).post(advance))
+        .with_state(Arc::clone(shop))
+}
+
+async fn payments(State(shop): Shop) -> Json<Value> {
+    let payments: Vec<_> = shop
+        .books
+        .read(|books| books.payments.values().rev().map(|stored| json!(stored.payment)).collect());
+    Json(json!({ "payments": payments }))
+}
+
+async fn act(
+    State(shop): Shop,
+    Path((id, action)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
+    let done = match action.as_str() {
+        "pay" => shop.step(&id, |stored, now| pay(stored, false, now)),
+        "capture_wait" => shop.step(&id, |stored, now| pay(stored, true, now)),
+        "decline" => match reason(&body) {
+            Ok((party, reason)) => {
+                shop.step(&id, |stored, _| stored.decline(party, &reason).map(Some))
+            }
+            Err(refusal) => Err(refusal),
+        },
+        "expire" => shop.step(&id, |stored, _| stored.expire().map(Some)),
+        "notify" => shop.notify_again(&id),
+        _ => Err(refuse(
+            StatusCode::NOT_FOUND,
+            "actions are pay, decline, expire, capture_wait and notify",
+        )),
+    };
+    match done {
+        Ok(payment) => Json(payment).into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn seen(State(shop): Shop) -> Json<Value> {
+    Json(json!({ "calls": shop.calls.all(), "notifications": shop.notifications.all() }))
+}
+
+async fn clock(State(shop): Shop) -> Json<Value> {
+    Json(shop.clock())
+}
+
+/// `{"advance_seconds": n}`: the shop's clock jumps ahead, so that an hour need not be waited for.
+async fn advance(State(shop): Shop, body: Bytes) -> Response {
+    let seconds = serde_json::from_slice(&body)
+        .ok()
+        .and_then(|body: Value| body.get("advance_seconds")?.as_i64())
+        .filter(|seconds| (0..=400 * 86_400).contains(seconds));
+    let Some(seconds) = seconds else {
+        let error = "send {\"advance_seconds\": n}, n from 0 to 34560000";
+        return refuse(StatusCode::BAD_REQUEST, error).into_response();
+    };
+    shop.books.write(|books| books.ahead_ms += seconds * 1000);
+    shop.wake.notify_one();
+    Json(shop.clock()).into_response()
+}
+
+type Refusal = (StatusCode, Json<Value>);
+
+fn refuse(status: StatusCode, error: &str) -> Refusal {
+    (status, Json(json!({ "error": error })))
+}
+
+/// Pays with a card that works; a payment that is paid already is left as it is.
+fn pay(stored: &mut StoredPayment, hold: bool, now: i64) -> Result<Option<Event>, ApiError> {
+    match stored.payment.status {
+        Status::WaitingForCapture | Status::Succeeded => Ok(None),
+        Status::Pending | Status::Canceled => stored.pay(cards::DEFAULT, hold, now).map(Some),
+    }
+}
+
+fn reason(body: &[u8]) -> Result<(&'static str, String), Refusal> {
+    let body: Value = if body.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(body)
+            .map_err(|_| refuse(StatusCode::BAD_REQUEST, "send {\"reason\": …} or nothing"))?
+    };
+    let reason = body.get("reason").and_then(Value::as_str).unwrap_or("general_decline");
+    match cards::party(reason) {
+        Some(party) => Ok((party, reason.to_owned())),
+        None => {
+            let known: Vec<_> = cards::reasons().collect();
+            let error = format!("there is no such reason; there are {}", known.join(", "));
+            Err(refuse(StatusCode::BAD_REQUEST, &error))
+        }
+    }
+}
+
+impl YooKassa {
+    /// Does something with a payment, as its user or as time would.
+    pub(super) fn step(
+        &self,
+        id: &str,
+        act: impl FnOnce(&mut StoredPayment, i64) -> Result<Option<Event>, ApiError>,
+    ) -> Result<Value, Refusal> {
+        self.books.write(|books| {
+            let now = now_ms() + books.ahead_ms;
+            let stored = books.payments.get_mut(id).ok_or_else(unknown)?;
+            let status = stored.payment.status.as_str();
+            let event = act(stored, now).map_err(|_| {
+                refuse(StatusCode::CONFLICT, &format!("the payment is {status} already"))
+            })?;
+            if let Some(event) = event {
+                self.announce(books, &event);
+            }
+            books.object(id).ok_or_else(unknown)
+        })
+    }
+
+    /// Sends the notification of the state as it is, past the switches.
+    fn notify_again(&self, id: &str) -> Result<Value, Refusal> {
+        let sent = self.books.write(|books| {
+            let now = now_ms() + books.ahead_ms;
+            let event =
+                books.payments.get(id).ok_or_else(unknown)?.last_event().ok_or_else(|| {
+                    refuse(StatusCode::CONFLICT, "a pending payment has no notification")
+                })?;
+            books.enqueue(&event, now, now);
+            books.object(id).ok_or_else(unknown)
+        });
+        self.wake.notify_one();
+        sent
+    }
+
+    fn clock(&self) -> Value {
+        let ahead_ms = self.books.read(|books| books.ahead_ms);
+        json!({ "now": timestamp(now_ms() + ahead_ms), "ahead_seconds": ahead_ms / 1000 })
+    }
+}
+
+fn unknown() -> Refusal {
+    refuse(StatusCode::NOT_FOUND, "there is no such payment")
+}

@@ -1,0 +1,11 @@
+//! The emulators through their doors.
+#![allow(clippy::unwrap_used, reason = "a failed setup is a failed test")]
+
+mod outside;
+mod yookassa;
+mod fal;
+mod bot;
+mod telegram;
+mod files;
+mod webhook;
+mod serving;

@@ -1,0 +1,138 @@
+//! Every setting, read once.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use proto::service::config::{CommonConfig, duration};
+use secrecy::SecretString;
+use url::Url;
+
+use crate::settings::Settings;
+
+/// Inputs are kept for a day after the submit, so a job must be over well before.
+const JOB_DEADLINE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
+const CONCURRENT_MAX: usize = 1000;
+
+/// Runs jobs at fal.ai and settles their operations; draws text onto pictures.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "media-worker", version)]
+pub struct Config {
+    /// Where gRPC is served.
+    #[arg(long, env, default_value = "127.0.0.1:50053")]
+    pub media_listen: SocketAddr,
+
+    /// Where `/livez`, `/readyz` and `/metrics` are.
+    #[arg(long, env, default_value = "127.0.0.1:9103")]
+    pub media_admin_listen: SocketAddr,
+
+    /// The worker's own database: `sqlite://<file>` or `postgres://…`. Nobody else reads it.
+    #[arg(long, env, hide_env_values = true, default_value = "sqlite://media-lab-jobs.db")]
+    pub media_database_url: SecretString,
+
+    /// Folder of the pictures that go in and come out.
+    #[arg(long, env, default_value = "file://media-lab-results")]
+    pub media_results_url: String,
+
+    /// Folder of fonts for text on pictures; the built-in ones where unset.
+    #[arg(long, env)]
+    pub media_fonts_dir: Option<PathBuf>,
+
+    /// Where billing-svc is.
+    #[arg(long, env, default_value = "http://127.0.0.1:50051")]
+    pub billing_url: String,
+
+    /// Key of fal.ai; several, separated by commas, take turns.
+    #[arg(long, env, hide_env_values = true)]
+    pub fal_key: SecretString,
+
+    /// fal.ai's queue.
+    #[arg(long, env, default_value = "https://queue.fal.run", value_parser = web_url)]
+    pub fal_queue_url: Url,
+
+    /// fal.ai's storage.
+    #[arg(long, env, default_value = "https://rest.fal.ai", value_parser = web_url)]
+    pub fal_rest_url: Url,
+
+    /// fal.ai's platform API, which knows what became of a submit whose answer was lost.
+    #[arg(long, env, default_value = "https://api.fal.ai/v1", value_parser = web_url)]
+    pub fal_api_url: Url,
+
+    /// Jobs at fal.ai at once.
+    #[arg(long, env, default_value = "10", value_parser = concurrent)]
+    pub fal_max_concurrent: usize,
+
+    /// A job that is older is given up and refunded: `10m`, `90s`.
+    #[arg(long, env, default_value = "10m", value_parser = deadline)]
+    pub job_deadline: Duration,
+
+    /// What every service has.
+    #[command(flatten)]
+    pub common: CommonConfig,
+}
+
+impl Config {
+    /// The bounds of the work, as these settings say.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            concurrent_max: self.fal_max_concurrent,
+            job_deadline: self.job_deadline,
+            ..Settings::default()
+        }
+    }
+}
+
+fn web_url(text: &str) -> Result<Url, String> {
+    let expected = || "expected an address that begins with https:// or http://".to_owned();
+    let url = Url::parse(text).map_err(|_| expected())?;
+    let has_extras = url.query().is_some() || url.fragment().is_some();
+    if matches!(url.scheme(), "https" | "http") && !has_extras { Ok(url) } else { Err(expected()) }
+}
+
+fn concurrent(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=CONCURRENT_MAX) => Ok(count),
+        _ => Err(format!("expected a number from 1 to {CONCURRENT_MAX}")),
+    }
+}
+
+fn deadline(text: &str) -> Result<Duration, String> {
+    let span = duration(text)?;
+    if span <= JOB_DEADLINE_MAX { Ok(span) } else { Err("expected at most 12h".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    fn with(more: &str) -> Result<Config, String> {
+        Config::try_parse_from(["media-worker", "--fal-key=id:s3cret", more])
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn settings_reach_the_work() {
+        let config = with("--job-deadline=90s").unwrap();
+
+        assert_eq!(config.settings().job_deadline, Duration::from_secs(90));
+        assert_eq!(config.settings().concurrent_max, 10);
+        assert!(!format!("{config:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for wrong in [
+            "--job-deadline=13h",
+            "--job-deadline=0s",
+            "--fal-max-concurrent=0",
+            "--fal-max-concurrent=ten",
+            "--fal-queue-url=queue.fal.run",
+            "--fal-api-url=https://x/?a=b",
+        ] {
+            assert!(with(wrong).is_err(), "{wrong}");
+        }
+        assert!(Config::try_parse_from(["media-worker"]).is_err());
+    }
+}

@@ -1,0 +1,12 @@
+//! The door: read the request, do one thing, write the answer.
+
+mod service;
+mod uploads;
+mod submit;
+mod watch;
+mod draw;
+mod pieces;
+mod convert;
+mod status;
+
+pub use service::{Door, MediaGrpc};

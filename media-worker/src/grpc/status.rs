@@ -1,0 +1,139 @@
+//! Everything that a call can be refused for, and the status that says so: the only place.
+
+use proto::reason;
+use tonic::{Code, Status};
+
+use crate::add_text::{AddTextError, TEXT_CHARACTERS_MAX};
+use crate::domain::{PROMPT_MAX, RequestError};
+use crate::picture::PictureError;
+use crate::store::StoreError;
+
+/// Why a call was not done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum MediaError {
+    #[error("{0} is missing or cannot be one")]
+    InvalidField(&'static str),
+    #[error("this mode is not one that jobs have")]
+    UnknownMode,
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error("there is no such input: upload the picture again")]
+    InputNotFound,
+    #[error("the operation is not reserved for this work")]
+    OperationNotReserved,
+    #[error("the operation has a job with another mode, prompt or inputs")]
+    KeyReused,
+    #[error("there is no such job")]
+    JobNotFound,
+    #[error("the job has no result, or it is no longer kept")]
+    ResultNotFound,
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    #[error(transparent)]
+    AddText(#[from] AddTextError),
+    #[error("too many pictures are being drawn, try again after a moment")]
+    Busy,
+    /// The caller's stream broke off, or stopped.
+    #[error("the pieces did not all arrive")]
+    Stream(#[source] Status),
+    #[error("billing did not answer")]
+    Billing(#[source] Status),
+    #[error("the store did not answer")]
+    Store(#[from] StoreError),
+    #[error("the picture store did not answer")]
+    Disk(#[from] std::io::Error),
+    #[error("a task ended early")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl From<MediaError> for Status {
+    fn from(error: MediaError) -> Self {
+        match error {
+            MediaError::InvalidField(field) => {
+                let values = [("field", field.to_owned())];
+                invalid(reason::INVALID_FIELD, &error, values)
+            }
+            MediaError::UnknownMode => invalid(reason::UNKNOWN_MODE, &error, []),
+            MediaError::Request(why) => request(why),
+            MediaError::InputNotFound => refuse(Code::NotFound, reason::INPUT_NOT_FOUND, &error),
+            MediaError::OperationNotReserved => {
+                refuse(Code::FailedPrecondition, reason::OPERATION_NOT_RESERVED, &error)
+            }
+            MediaError::KeyReused => {
+                refuse(Code::AlreadyExists, reason::IDEMPOTENCY_KEY_REUSED, &error)
+            }
+            MediaError::JobNotFound => refuse(Code::NotFound, reason::JOB_NOT_FOUND, &error),
+            MediaError::ResultNotFound => refuse(Code::NotFound, reason::RESULT_NOT_FOUND, &error),
+            MediaError::Picture(why) | MediaError::AddText(AddTextError::Picture(why)) => {
+                picture(why)
+            }
+            MediaError::AddText(why) => add_text(&why),
+            MediaError::Busy => refuse(Code::ResourceExhausted, reason::BUSY, &error),
+            MediaError::Stream(_) => Self::cancelled(error.to_string()),
+            MediaError::Billing(_)
+            | MediaError::Store(_)
+            | MediaError::Disk(_)
+            | MediaError::Task(_) => {
+                let message = format!("{error}: send the same request again");
+                let cause = format!("{:#}", anyhow::Error::new(error));
+                tracing::error!(error.cause = %cause, "a call was not done");
+                Self::unavailable(message)
+            }
+        }
+    }
+}
+
+fn request(why: RequestError) -> Status {
+    match why {
+        RequestError::WrongInputs { min, max } => {
+            let values = [("min", min.to_string()), ("max", max.to_string())];
+            invalid(reason::WRONG_INPUTS, &why, values)
+        }
+        RequestError::PromptMissing => invalid(reason::PROMPT_MISSING, &why, []),
+        RequestError::PromptTooLong => {
+            invalid(reason::PROMPT_TOO_LONG, &why, [("max_characters", PROMPT_MAX.to_string())])
+        }
+        RequestError::PromptNul => {
+            invalid(reason::INVALID_FIELD, &why, [("field", "prompt".to_owned())])
+        }
+    }
+}
+
+fn picture(why: PictureError) -> Status {
+    match why {
+        PictureError::NotAPicture => invalid(reason::NOT_A_PICTURE, &why, []),
+        PictureError::TooLarge => invalid(reason::PICTURE_TOO_LARGE, &why, []),
+        PictureError::Dimensions => invalid(reason::PICTURE_DIMENSIONS, &why, []),
+    }
+}
+
+fn add_text(why: &AddTextError) -> Status {
+    let too_long =
+        |max: usize| invalid(reason::TEXT_TOO_LONG, why, [("max_characters", max.to_string())]);
+    match why {
+        AddTextError::Picture(why) => picture(*why),
+        AddTextError::TextMissing => invalid(reason::TEXT_MISSING, why, []),
+        AddTextError::TextTooLong { max } => too_long(*max),
+        AddTextError::TextDoesNotFit => too_long(TEXT_CHARACTERS_MAX),
+        AddTextError::CharactersMissing { .. } => {
+            invalid(reason::INVALID_FIELD, why, [("field", "text".to_owned())])
+        }
+        AddTextError::ResultTooLarge => invalid(reason::PICTURE_TOO_LARGE, why, []),
+        AddTextError::Encode(_) => {
+            tracing::error!(error.cause = %why, "a picture could not be drawn");
+            Status::internal("the picture could not be drawn")
+        }
+    }
+}
+
+fn invalid<const N: usize>(
+    code: &str,
+    why: &impl std::fmt::Display,
+    values: [(&str, String); N],
+) -> Status {
+    reason::refusal(Code::InvalidArgument, (reason::MEDIA_DOMAIN, code), why.to_string(), values)
+}
+
+fn refuse(status: Code, code: &str, why: &MediaError) -> Status {
+    reason::refusal(status, (reason::MEDIA_DOMAIN, code), why.to_string(), [])
+}

@@ -1,0 +1,71 @@
+//! How long and how often: what tests make shorter, and operators two of.
+
+use std::time::Duration;
+
+/// Bounds of the work.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Jobs at fal.ai at once.
+    pub concurrent_max: usize,
+    /// A job that is older is given up.
+    pub job_deadline: Duration,
+    /// A worker that was not heard of for so long has lost its job.
+    pub lease: Duration,
+    /// An ended job is lent for so long.
+    pub delivery_lease: Duration,
+    /// The first pause between two looks at a job's status, and the longest.
+    pub poll: (Duration, Duration),
+    /// The first pause before a step is tried again, and the longest.
+    pub pause: (Duration, Duration),
+    /// How long no job is begun after fal.ai refused the account.
+    pub provider_pause: Duration,
+    /// How often fal.ai's history is looked at for a submit whose answer was lost.
+    pub find_tries: u32,
+    /// How often old contents are looked for.
+    pub sweep_every: Duration,
+    /// How long a result is kept after it was acknowledged.
+    pub keep_results: Duration,
+    /// How long an input is kept that no job uses.
+    pub keep_inputs: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            concurrent_max: 10,
+            job_deadline: Duration::from_secs(10 * 60),
+            lease: Duration::from_secs(30),
+            delivery_lease: Duration::from_secs(60),
+            poll: (Duration::from_millis(500), Duration::from_secs(2)),
+            pause: (Duration::from_secs(1), Duration::from_secs(30)),
+            provider_pause: Duration::from_secs(5),
+            find_tries: 4,
+            sweep_every: Duration::from_secs(10 * 60),
+            keep_results: Duration::from_secs(24 * 60 * 60),
+            keep_inputs: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
+/// A pause that doubles with each try up to its longest, of which a random part is taken off, so
+/// that those who wait do not come back in step.
+pub fn pause_after(tries: i64, (first, longest): (Duration, Duration)) -> Duration {
+    let doublings = u32::try_from(tries.clamp(0, 16)).unwrap_or(16);
+    let pause = first.saturating_mul(2_u32.saturating_pow(doublings)).min(longest);
+    let [random, ..] = uuid::Uuid::new_v4().into_bytes();
+    pause / 2 + pause / 2 * u32::from(random) / u32::from(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_stay_below_the_longest() {
+        let bounds = (Duration::from_secs(1), Duration::from_secs(30));
+        for (tries, least, most) in [(0, 500, 1_000), (3, 4_000, 8_000), (90, 15_000, 30_000)] {
+            let pause = pause_after(tries, bounds).as_millis();
+            assert!((least..=most).contains(&pause), "{pause} ms after {tries} tries");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! From being at fal.ai to a stored picture: poll, read the result, fetch, check, store.
+
+use bytes::Bytes;
+
+use crate::clock::now_ms;
+use crate::domain::{
+    FailureReason, FalRequest, Job, JobKey, MicroUsd, ResultPicture, Stage, Submission, Units,
+};
+use crate::fal::{Cancelled, DownloadError, Model, Progress, ReadError, ResultAnswer};
+use crate::picture::{BYTES_MAX, Picture};
+use crate::settings::pause_after;
+
+use super::run::{Lost, Next, Run, Waited, durably};
+
+/// A request may not be known everywhere at once; after so many refusals in a row it is lost.
+const REFUSALS_MAX: u32 = 5;
+/// A file may not be everywhere at once either, and a transfer may break off.
+const DOWNLOADS_MAX: u32 = 5;
+
+/// A request that is followed.
+struct Followed<'a> {
+    job: &'a Job,
+    submission: &'a Submission,
+    request: &'a FalRequest,
+    refusals: u32,
+}
+
+impl Run {
+    /// `submitted →`.
+    pub(super) async fn follow(
+        &self,
+        job: &Job,
+        submission: &Submission,
+        request: &FalRequest,
+    ) -> Result<Next, Lost> {
+        let mut it = Followed { job, submission, request, refusals: 0 };
+        let (mut pause, pause_max) = self.parts().settings.poll;
+        self.parts().board.tell_progress(job, None);
+        loop {
+            if let Some(next) = self.look(&mut it).await? {
+                return Ok(next);
+            }
+            if now_ms() >= job.deadline_at {
+                return self.time_out(&mut it).await;
+            }
+            match self.wait(pause).await {
+                Waited::Time => {}
+                Waited::Shutdown => return self.give_back().await,
+                Waited::HoldGone => {
+                    self.parts().fal.cancel(request, submission.key_index).await;
+                    let reason = FailureReason::HoldExpired;
+                    return self.end_without_picture(reason, "hold_gone").await;
+                }
+            }
+            pause = (pause * 5 / 4).min(pause_max);
+        }
+    }
+
+    /// Looks once at where the request stands; `None` means: look again later.
+    async fn look(&self, it: &mut Followed<'_>) -> Result<Option<Next>, Lost> {
+        let status = self.parts().fal.status(it.request, it.submission.key_index).await;
+        match status {
+            Ok(Progress::Completed) => self.take_result(it).await,
+            Ok(Progress::InQueue(position)) => {
+                it.refusals = 0;
+                self.parts().board.tell_progress(it.job, position);
+                Ok(None)
+            }
+            Ok(Progress::InProgress) => {
+                it.refusals = 0;
+                self.parts().board.tell_progress(it.job, None);
+                Ok(None)
+            }
+            Err(error) => self.not_answered(it, error).await,
+        }
+    }
+
+    async fn take_result(&self, it: &mut Followed<'_>) -> Result<Option<Next>, Lost> {
+        match self.parts().fal.result(it.request, it.submission.key_index).await {
+            Ok(ResultAnswer::Picture { url, units }) => self.keep(it, &url, units).await.map(Some),
+            Ok(ResultAnswer::Failed(why)) => {
+                tracing::info!(fal.request_id = %it.request.id, "fal.ai ended without a picture");
+                Ok(Some(Next::Stage(Stage::Refunding(self.fail(why).await?))))
+            }
+            Ok(ResultAnswer::NotYet) => Ok(None),
+            Err(error) => self.not_answered(it, error).await,
+        }
+    }
+
+    async fn not_answered(
+        &self,
+        it: &mut Followed<'_>,
+        error: ReadError,
+    ) -> Result<Option<Next>, Lost> {
+        match error {
+            ReadError::Retry(cause) => {
+                tracing::warn!(error.cause = %cause, fal.request_id = %it.request.id, "fal.ai does not answer");
+                Ok(None)
+            }
+            ReadError::Refused(code) => {
+                it.refusals += 1;
+                if it.refusals < REFUSALS_MAX {
+                    return Ok(None);
+                }
+                tracing::error!(http.status = code, fal.request_id = %it.request.id, "fal.ai lost the request");
+                let detail = format!("request_lost_http_{code}");
+                let reason = FailureReason::ProviderFailed;
+                self.end_without_picture(reason, &detail).await.map(Some)
+            }
+        }
+    }
+
+    /// Too old: cancelled, unless it was done at this very moment.
+    async fn time_out(&self, it: &mut Followed<'_>) -> Result<Next, Lost> {
+        let cancelled = self.parts().fal.cancel(it.request, it.submission.key_index).await;
+        if cancelled == Cancelled::AlreadyCompleted
+            && let Some(next) = self.take_result(it).await?
+        {
+            return Ok(next);
+        }
+        self.end_without_picture(FailureReason::TimedOut, "not_done_in_time").await
+    }
+
+    /// Fetches, checks and stores what was made.
+    async fn keep(&self, it: &Followed<'_>, url: &str, units: Option<Units>) -> Result<Next, Lost> {
+        let mut tries = 0;
+        let (picture, bytes) = loop {
+            let Some(fetched) = self.shutdown.until(self.fetch(url)).await else {
+                return self.give_back().await;
+            };
+            tries += 1;
+            let (problem, is_final) = match fetched {
+                Ok(fetched) => break fetched,
+                Err(DownloadError::Retry(cause)) => {
+                    tracing::warn!(error.cause = %cause, fal.request_id = %it.request.id, "result not fetched yet");
+                    ("result_not_fetched", false)
+                }
+                Err(DownloadError::Unusable(problem)) => (problem, true),
+            };
+            if is_final || tries >= DOWNLOADS_MAX {
+                let reason = FailureReason::ProviderFailed;
+                return self.end_without_picture(reason, problem).await;
+            }
+            let pause = pause_after(i64::from(tries), self.parts().settings.poll);
+            if self.wait(pause).await == Waited::Shutdown {
+                return self.give_back().await;
+            }
+        };
+        let cost = cost(it, units, &picture);
+        let Some(result) = self.store_picture(it.job.key, &picture, bytes).await else {
+            // fal keeps it for a while, so it can be fetched again when the disk has recovered.
+            if now_ms() >= it.job.deadline_at {
+                let reason = FailureReason::ProviderFailed;
+                return self.end_without_picture(reason, "result_not_stored").await;
+            }
+            return self.put_off(it.job).await;
+        };
+        durably(|| self.parts().store.committing(&self.lease, &result, cost)).await?;
+        tracing::info!(
+            fal.request_id = %it.request.id,
+            cost_micro_usd = cost.get(),
+            size_bytes = result.size,
+            "result stored"
+        );
+        Ok(Next::Stage(Stage::Committing { result, cost, fal_request_id: it.request.id.clone() }))
+    }
+
+    async fn fetch(&self, url: &str) -> Result<(Picture, Bytes), DownloadError> {
+        let bytes = self.parts().fal.download(url, BYTES_MAX).await?;
+        match self.parts().inspector.inspect(bytes.clone()).await {
+            Ok(Ok(picture)) => Ok((picture, bytes)),
+            // A file that broke off looks like this as well.
+            Ok(Err(error)) => Err(DownloadError::Retry(error.to_string())),
+            Err(error) => Err(DownloadError::Retry(error.to_string())),
+        }
+    }
+
+    async fn store_picture(
+        &self,
+        key: JobKey,
+        picture: &Picture,
+        bytes: Bytes,
+    ) -> Option<ResultPicture> {
+        let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+        match self.parts().pictures.put_result(key, bytes).await {
+            Ok(file) => Some(ResultPicture {
+                file: Some(file),
+                content_type: picture.format.content_type().to_owned(),
+                size,
+                width: i64::from(picture.width),
+                height: i64::from(picture.height),
+            }),
+            Err(error) => {
+                tracing::error!(error.cause = %error, "a result could not be stored");
+                None
+            }
+        }
+    }
+}
+
+fn cost(it: &Followed<'_>, units: Option<Units>, picture: &Picture) -> MicroUsd {
+    Model::find(it.job.work.mode, &it.submission.endpoint)
+        .map_or(MicroUsd::new(0), |model| model.cost(units, picture.width, picture.height))
+}

@@ -1,0 +1,12 @@
+//! Who takes the steps of jobs: claim → submit → wait → settle, bounded, each step stored first.
+
+mod lanes;
+mod run;
+mod submit;
+mod follow;
+mod settle;
+mod hold;
+mod sweep;
+mod breaker;
+
+pub use lanes::{Parts, Worker};

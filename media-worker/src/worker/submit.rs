@@ -1,0 +1,209 @@
+//! From waiting to being at fal.ai: the inputs are uploaded, and one submit is sent.
+//!
+//! Invariant: `submitting` is stored before the first byte is sent, and a job that is found there
+//! is never sent a second time.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::clock::{in_ms, now_ms, until};
+use crate::domain::{Failure, FailureReason, Job, Stage, Submission};
+use crate::fal::{Found, Model, ModelInput, ReadError, SubmitError};
+use crate::settings::pause_after;
+
+use super::hold::Hold;
+use super::run::{Lost, Next, Run, Waited, durably};
+
+/// How long a submit waits to hear that the hold lives. Billing may be away: it was reserved when
+/// the job came, so the work begins all the same.
+const HOLD_WAIT: Duration = Duration::from_secs(2);
+
+/// Why the inputs are not at fal.ai.
+enum UploadError {
+    /// Try again later.
+    Later(String),
+    /// The account is refused.
+    Stopped(u16),
+    /// Never.
+    Failed(Failure),
+}
+
+impl Run {
+    /// `queued →`.
+    pub(super) async fn submit(&self, job: &Job) -> Result<Next, Lost> {
+        if now_ms() >= job.deadline_at {
+            return self.end_without_picture(FailureReason::TimedOut, "not_begun_in_time").await;
+        }
+        if self.hold_is_gone().await {
+            return self.end_without_picture(FailureReason::HoldExpired, "hold_gone").await;
+        }
+        let Some(model) = Model::find(job.work.mode, &job.work.model) else {
+            let reason = FailureReason::ProviderFailed;
+            return self.end_without_picture(reason, "model_not_known").await;
+        };
+        let key_index = self.turn();
+        let Some(uploaded) = self.shutdown.until(self.upload(job, key_index)).await else {
+            return self.give_back().await;
+        };
+        let inputs = match uploaded {
+            Ok(inputs) => inputs,
+            Err(UploadError::Later(cause)) => {
+                tracing::warn!(error.cause = %cause, attempt = job.tries, "inputs not uploaded yet");
+                return self.put_off(job).await;
+            }
+            Err(UploadError::Stopped(code)) => return self.stopped(code).await,
+            Err(UploadError::Failed(why)) => {
+                return Ok(Next::Stage(Stage::Refunding(self.fail(why).await?)));
+            }
+        };
+        let submission = Submission {
+            endpoint: model.endpoint.to_owned(),
+            key_index,
+            body: model.body(&job.work.prompt, &inputs, seed()).to_string(),
+            at: now_ms(),
+        };
+        durably(|| self.parts().store.submitting(&self.lease, &submission)).await?;
+        self.send(job, submission).await
+    }
+
+    async fn send(&self, job: &Job, submission: Submission) -> Result<Next, Lost> {
+        let sent = self.parts().fal.submit(&submission, until(job.deadline_at)).await;
+        match sent {
+            Ok(request) => {
+                durably(|| self.parts().store.submitted(&self.lease, &request)).await?;
+                tracing::info!(
+                    fal.request_id = %request.id,
+                    fal.endpoint = %submission.endpoint,
+                    operation.r#type = %job.work.mode,
+                    "job submitted"
+                );
+                Ok(Next::Stage(Stage::Submitted(submission, request)))
+            }
+            Err(SubmitError::NotSent(cause)) => {
+                tracing::warn!(error.cause = %cause, attempt = job.tries, "job not taken yet");
+                let run_at = in_ms(pause_after(job.tries, self.parts().settings.pause));
+                durably(|| self.parts().store.not_submitted(&self.lease, run_at)).await?;
+                Ok(Next::Done)
+            }
+            Err(SubmitError::Stopped(code)) => self.stopped(code).await,
+            Err(SubmitError::Refused(why)) => {
+                Ok(Next::Stage(Stage::Refunding(self.fail(why).await?)))
+            }
+            Err(SubmitError::Unknown(cause)) => {
+                tracing::warn!(error.cause = %cause, "the answer to a submit was lost");
+                Ok(Next::Stage(Stage::Submitting(submission)))
+            }
+        }
+    }
+
+    /// `submitting →`: fal.ai has the work, or not. It is looked for, and never sent again.
+    pub(super) async fn find(&self, job: &Job, submission: &Submission) -> Result<Next, Lost> {
+        let fal = &self.parts().fal;
+        for nth in 0..self.parts().settings.find_tries {
+            let Some(found) = self.shutdown.until(fal.find(submission)).await else {
+                return self.give_back().await;
+            };
+            match found {
+                Found::Request(id) => {
+                    let request = fal.rebuilt(&submission.endpoint, id);
+                    durably(|| self.parts().store.submitted(&self.lease, &request)).await?;
+                    tracing::info!(fal.request_id = %request.id, "a lost submit was found");
+                    return Ok(Next::Stage(Stage::Submitted(submission.clone(), request)));
+                }
+                Found::NotThere => {}
+                Found::NoAnswer(cause) => {
+                    tracing::warn!(error.cause = %cause, "fal.ai's history does not answer");
+                }
+                Found::CannotAsk(code) => {
+                    tracing::warn!(http.status = code, "fal.ai's history cannot be asked");
+                    break;
+                }
+            }
+            let pause = pause_after(i64::from(nth), self.parts().settings.pause);
+            match self.wait(pause).await {
+                Waited::Time => {}
+                Waited::Shutdown => return self.give_back().await,
+                Waited::HoldGone => break,
+            }
+        }
+        tracing::error!(
+            operation.r#type = %job.work.mode,
+            fal.endpoint = %submission.endpoint,
+            "it cannot be known whether fal.ai has the work: refunded, not sent again"
+        );
+        self.end_without_picture(FailureReason::OutcomeUnknown, "submit_answer_lost").await
+    }
+
+    /// fal.ai will not work for this account: somebody must look.
+    async fn stopped(&self, code: u16) -> Result<Next, Lost> {
+        tracing::error!(http.status = code, "fal.ai refuses the account: key or balance");
+        self.worker.breaker.trip(self.parts().settings.provider_pause);
+        let detail = format!("account_refused_http_{code}");
+        self.end_without_picture(FailureReason::ProviderFailed, &detail).await
+    }
+
+    /// Stores a failure, and goes on to the refund.
+    pub(super) async fn end_without_picture(
+        &self,
+        reason: FailureReason,
+        detail: &str,
+    ) -> Result<Next, Lost> {
+        let why = self.fail(Failure::new(reason, detail)).await?;
+        Ok(Next::Stage(Stage::Refunding(why)))
+    }
+
+    async fn hold_is_gone(&self) -> bool {
+        let mut hold = self.hold.clone();
+        let answered = timeout(HOLD_WAIT, hold.wait_for(|hold| *hold != Hold::Unknown)).await;
+        matches!(answered, Ok(Ok(hold)) if *hold == Hold::Gone)
+    }
+
+    async fn upload(&self, job: &Job, key_index: i64) -> Result<Vec<ModelInput>, UploadError> {
+        let super::lanes::Parts { store, pictures, fal, .. } = self.parts();
+        let gone = || Failure::new(FailureReason::BadInput, "input_no_longer_kept");
+        let mut uploaded = Vec::new();
+        for id in &job.work.inputs {
+            let input = match store.input(job.key.user, *id).await {
+                Ok(Some(input)) => input,
+                Ok(None) => return Err(UploadError::Failed(gone())),
+                Err(error) => return Err(UploadError::Later(error.to_string())),
+            };
+            let bytes = match pictures.input(job.key.user, *id).await {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return Err(UploadError::Failed(gone()));
+                }
+                Err(error) => return Err(UploadError::Later(error.to_string())),
+            };
+            let url = fal.upload(bytes, &input.content_type, key_index).await;
+            let url = url.map_err(|error| match error {
+                ReadError::Retry(cause) => UploadError::Later(cause),
+                ReadError::Refused(code @ (401 | 403)) => UploadError::Stopped(code),
+                ReadError::Refused(code) => UploadError::Failed(Failure::new(
+                    FailureReason::ProviderFailed,
+                    &format!("upload_http_{code}"),
+                )),
+            })?;
+            uploaded.push(ModelInput { url, width: input.width, height: input.height });
+        }
+        Ok(uploaded)
+    }
+
+    /// Which key this job uses: they take turns by chance, which needs no memory.
+    fn turn(&self) -> i64 {
+        let keys = u32::try_from(self.parts().fal.keys()).unwrap_or(1).max(1);
+        i64::from(random() % keys)
+    }
+}
+
+/// Every model takes a seed of 31 bits.
+fn seed() -> u32 {
+    random() >> 1
+}
+
+fn random() -> u32 {
+    let [a, b, c, d, ..] = Uuid::new_v4().into_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}

@@ -1,0 +1,151 @@
+//! Puts the pieces together and serves; tests use it too.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use proto::payments::v1::payments_service_server::PaymentsServiceServer;
+use proto::service::admin::Readiness;
+use proto::service::shutdown::Shutdown;
+use proto::service::{admin, grpc, listen};
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+use tonic::server::NamedService as _;
+use tonic::service::Routes;
+
+use crate::billing::Billing;
+use crate::config::Config;
+use crate::create::Creator;
+use crate::payments::{Payments, Terms};
+use crate::reconcile::Reconciler;
+use crate::resolve::{Resolver, Shop};
+use crate::router;
+use crate::webhook::Webhook;
+use crate::yookassa::{Client, Credentials};
+
+/// A request has three fields of at most a few hundred bytes.
+const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// How long running requests may still take when the process is to end.
+const DRAIN_MAX: Duration = Duration::from_secs(20);
+/// How long POSTs whose caller has gone may still take then. The reconciler repeats what is cut.
+const TASKS_MAX: Duration = Duration::from_secs(5);
+
+/// The addresses, opened.
+#[derive(Debug)]
+pub struct Listeners {
+    /// gRPC.
+    pub grpc: TcpListener,
+    /// Notifications.
+    pub http: TcpListener,
+    /// Probes and metrics.
+    pub admin: TcpListener,
+}
+
+impl Listeners {
+    /// Opens the addresses of the settings.
+    ///
+    /// # Errors
+    /// Names the setting whose address cannot be used.
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            grpc: listen::open_plain_text("PAYMENTS_LISTEN", config.payments_listen).await?,
+            http: listen::open("PAYMENTS_HTTP_LISTEN", config.payments_http_listen).await?,
+            admin: listen::open("PAYMENTS_ADMIN_LISTEN", config.payments_admin_listen).await?,
+        })
+    }
+}
+
+/// Serves until `shutdown`.
+///
+/// # Errors
+/// When a setting cannot be used or a listener fails.
+pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
+    let tasks = TaskTracker::new();
+    let parts = assemble(config, &tasks)?;
+    let readiness = Readiness::new();
+
+    tracing::info!(
+        grpc.addr = %listeners.grpc.local_addr()?,
+        http.addr = %listeners.http.local_addr()?,
+        admin.addr = %listeners.admin.local_addr()?,
+        "serving"
+    );
+    readiness.set(true);
+    let served = tokio::try_join!(
+        // First, because it is what begins to keep metrics.
+        async {
+            let admin = admin::serve(listeners.admin, readiness, shutdown.clone());
+            admin.await.context("serve the admin address")
+        },
+        async {
+            let served = grpc::serve(
+                listeners.grpc,
+                parts.rpcs,
+                &[PaymentsServiceServer::<Payments>::NAME],
+                shutdown.clone(),
+            );
+            served.await
+        },
+        serve_http(listeners.http, parts.routes, shutdown.clone()),
+        async {
+            parts.reconciler.run(&shutdown).await;
+            Ok(())
+        },
+    );
+    tasks.close();
+    if tokio::time::timeout(TASKS_MAX, tasks.wait()).await.is_err() {
+        tracing::warn!("payments were still being made when time to shut down was over");
+    }
+    served.map(|_| ())
+}
+
+/// What is served, and what runs beside it.
+struct Parts {
+    rpcs: Routes,
+    routes: Router,
+    reconciler: Reconciler,
+}
+
+fn assemble(config: Config, tasks: &TaskTracker) -> anyhow::Result<Parts> {
+    let billing = Billing::new(&config.billing_url).context("BILLING_URL")?;
+    let credentials =
+        Credentials { shop_id: config.yookassa_shop_id, secret_key: config.yookassa_secret_key };
+    let shop = Shop { id: credentials.shop_id.clone(), is_live: credentials.is_live() };
+    let client = Client::new(&config.yookassa_api_url, credentials);
+    let yookassa = Arc::new(client.context("set up TLS for YOOKASSA_API_URL")?);
+    let resolver = Arc::new(Resolver::new(billing.clone(), Arc::clone(&yookassa), shop));
+    let creator = Creator::new(billing.clone(), yookassa, Arc::clone(&resolver), tasks.clone());
+    let creator = Arc::new(creator);
+
+    let terms =
+        Terms { currency: config.yookassa_currency, return_url: config.yookassa_return_url };
+    let payments =
+        Payments::new(billing.clone(), Arc::clone(&creator), Arc::clone(&resolver), terms);
+    let rpcs = PaymentsServiceServer::new(payments).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    Ok(Parts {
+        rpcs: Routes::new(rpcs),
+        routes: router::routes(Webhook::new(
+            Arc::clone(&resolver),
+            config.yookassa_trusted_networks,
+            config.trusted_proxies,
+        )),
+        reconciler: Reconciler::new(billing, creator, resolver, config.reconcile_every),
+    })
+}
+
+async fn serve_http(
+    listener: TcpListener,
+    routes: Router,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    let draining = shutdown.clone();
+    let serving = axum::serve(listener, service)
+        .with_graceful_shutdown(async move { draining.requested().await });
+    tokio::select! {
+        ended = serving => ended.context("serve notifications"),
+        () = async { shutdown.requested().await; tokio::time::sleep(DRAIN_MAX).await } => Ok(()),
+    }
+}

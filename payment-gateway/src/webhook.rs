@@ -1,0 +1,244 @@
+//! `POST /yookassa/webhook`: YooKassa says that something happened to a payment.
+//!
+//! Notifications are not signed, so what they say is a hint: only the id is taken, and the payment
+//! is read back. The answer is 200 exactly when nothing is left to do; anything else makes YooKassa
+//! send it again, for a day.
+
+use std::net::SocketAddr;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, FromRequest as _, Request, State};
+use axum::http::StatusCode;
+use proto::request_id;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tracing::Instrument as _;
+
+use crate::client_address::client_address;
+use crate::config::Networks;
+use crate::ids::PaymentId;
+use crate::resolve::{Resolution, Resolver, Via};
+use crate::yookassa::READS_AT_ONCE;
+use crate::yookassa::wire::Notification;
+
+/// How long a sender may take over a body that fits one packet or two.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// A read of the payment and two calls to billing, each with its own limit, fit in.
+const RESOLVE_WITHIN: Duration = Duration::from_secs(12);
+
+/// Notifications that are looked at at the same time; the others wait. Fewer than the reads that
+/// may run at once, so that people who check their payment never wait for strangers.
+const LOOKS_AT_ONCE: usize = READS_AT_ONCE / 2;
+
+/// What the webhook needs.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    turns: Arc<Semaphore>,
+    resolver: Arc<Resolver>,
+    trusted_networks: Networks,
+    trusted_proxies: Networks,
+}
+
+/// What a notification asks for.
+#[derive(Debug, Eq, PartialEq)]
+enum Hint {
+    /// To look at a payment.
+    Payment(PaymentId),
+    /// To know that a payment was given back. That is done in the merchant profile, and a person
+    /// corrects the balance.
+    Refund(Option<PaymentId>),
+    /// Nothing that concerns us.
+    Other,
+}
+
+/// Why a body says nothing.
+#[derive(Debug, Eq, PartialEq)]
+struct Malformed;
+
+/// Answers a notification.
+pub async fn receive(
+    State(webhook): State<Webhook>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> StatusCode {
+    let outside = request.headers().get(request_id::HEADER);
+    let id = request_id::accept(outside.and_then(|value| value.to_str().ok()));
+    let span = tracing::info_span!("webhook", request.id = %id);
+    let work = async {
+        match webhook.body(peer, request).await {
+            Ok(body) => webhook.handle(&body).await,
+            Err(refusal) => refusal,
+        }
+    };
+    let (status, outcome) = request_id::scope(id, work.instrument(span)).await;
+    metrics::counter!("payments_webhooks_total", "outcome" => outcome).increment(1);
+    status
+}
+
+impl Webhook {
+    /// Accepts notifications from `trusted_networks`, and believes the `X-Forwarded-For` of
+    /// `trusted_proxies`.
+    pub fn new(
+        resolver: Arc<Resolver>,
+        trusted_networks: Networks,
+        trusted_proxies: Networks,
+    ) -> Self {
+        let turns = Arc::new(Semaphore::new(LOOKS_AT_ONCE));
+        Self { turns, resolver, trusted_networks, trusted_proxies }
+    }
+
+    /// The body, if the sender may send and it is not too large.
+    async fn body(
+        &self,
+        peer: SocketAddr,
+        request: Request,
+    ) -> Result<Bytes, (StatusCode, &'static str)> {
+        let client = client_address(peer.ip(), request.headers(), &self.trusted_proxies);
+        if !client.is_some_and(|address| self.trusted_networks.contain(address)) {
+            tracing::warn!(
+                client.ip = client.map(tracing::field::display),
+                peer.ip = %peer.ip(),
+                "yookassa: notification from a network that is not in YOOKASSA_TRUSTED_NETWORKS"
+            );
+            return Err((StatusCode::FORBIDDEN, "forbidden"));
+        }
+        match timeout(BODY_WITHIN, Bytes::from_request(request, &())).await {
+            Ok(Ok(body)) => Ok(body),
+            Ok(Err(rejection)) => Err((rejection.status(), "unreadable")),
+            Err(_elapsed) => Err((StatusCode::REQUEST_TIMEOUT, "unreadable")),
+        }
+    }
+
+    async fn handle(&self, body: &[u8]) -> (StatusCode, &'static str) {
+        match hint(body) {
+            Err(Malformed) => {
+                tracing::warn!("yookassa: notification cannot be read");
+                (StatusCode::BAD_REQUEST, "malformed")
+            }
+            Ok(Hint::Other) => {
+                tracing::info!(outcome = "ignored", "yookassa: notification of another kind");
+                (StatusCode::OK, "ignored")
+            }
+            Ok(Hint::Refund(payment_id)) => {
+                tracing::warn!(
+                    payment.id = payment_id.map(tracing::field::display),
+                    outcome = "ignored",
+                    "yookassa: a payment was refunded in the merchant profile, the balance stays"
+                );
+                (StatusCode::OK, "refund")
+            }
+            Ok(Hint::Payment(id)) => self.look_at(&id).await,
+        }
+    }
+
+    async fn look_at(&self, id: &PaymentId) -> (StatusCode, &'static str) {
+        let resolving = async {
+            let _turn = self.turns.acquire().await;
+            self.resolver.resolve(id, None, Via::Webhook).await
+        };
+        match timeout(RESOLVE_WITHIN, resolving).await {
+            Ok(Ok(Resolution::Settled)) => (StatusCode::OK, "settled"),
+            Ok(Ok(Resolution::Cancelled)) => (StatusCode::OK, "cancelled"),
+            Ok(Ok(Resolution::Pending)) => {
+                tracing::info!(
+                    payment.id = %id,
+                    outcome = "pending",
+                    "yookassa: notification of a payment that has not ended"
+                );
+                (StatusCode::OK, "pending")
+            }
+            Ok(Ok(Resolution::NotOurs)) => {
+                tracing::info!(
+                    payment.id = %id,
+                    outcome = "not_ours",
+                    "yookassa: notification of a payment that is not ours"
+                );
+                (StatusCode::OK, "not_ours")
+            }
+            // Logged where it was found out. Sending it again would change nothing.
+            Ok(Ok(Resolution::Refused(_))) => (StatusCode::OK, "refused"),
+            Ok(Err(error)) => {
+                tracing::warn!(
+                    payment.id = %id,
+                    error.cause = %error,
+                    outcome = "unavailable",
+                    "yookassa: notification could not be acted on and must be sent again"
+                );
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+            }
+            Err(_elapsed) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        }
+    }
+}
+
+/// Takes out of a body what matters.
+fn hint(body: &[u8]) -> Result<Hint, Malformed> {
+    let notification: Notification = serde_json::from_slice(body).map_err(|_| Malformed)?;
+    if notification.kind != "notification" {
+        return Ok(Hint::Other);
+    }
+    let id = |name| notification.object[name].as_str().and_then(|id| PaymentId::from_str(id).ok());
+    match notification.event.as_deref().ok_or(Malformed)? {
+        "payment.succeeded" | "payment.canceled" | "payment.waiting_for_capture" => {
+            id("id").map(Hint::Payment).ok_or(Malformed)
+        }
+        "refund.succeeded" => Ok(Hint::Refund(id("payment_id"))),
+        _ => Ok(Hint::Other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "30a1c2d4-000f-5000-8000-1c2d3e4f5a6b";
+
+    #[track_caller]
+    fn check(body: &str, expected: Result<Hint, Malformed>) {
+        assert_eq!(hint(body.as_bytes()), expected, "{body}");
+    }
+
+    #[test]
+    fn of_a_notification_only_the_id_is_taken() {
+        let payment = || Ok(Hint::Payment(ID.parse().unwrap()));
+        for event in ["payment.succeeded", "payment.canceled", "payment.waiting_for_capture"] {
+            let body = format!(
+                r#"{{"type":"notification","event":"{event}","object":{{"id":"{ID}","status":7}}}}"#
+            );
+            check(&body, payment());
+        }
+        let other = r#"{"type":"notification","event":"payout.succeeded","object":{"id":"po-1"}}"#;
+        check(other, Ok(Hint::Other));
+        let saved = r#"{"type":"notification","event":"payment_method.active","object":{}}"#;
+        check(saved, Ok(Hint::Other));
+        check(r#"{"type":"greeting","event":"payment.succeeded","object":{}}"#, Ok(Hint::Other));
+        check(r#"{"type":"greeting"}"#, Ok(Hint::Other));
+        check(r#"{"type":"notification","event":"payout.succeeded"}"#, Ok(Hint::Other));
+        let refund = format!(
+            r#"{{"type":"notification","event":"refund.succeeded","object":{{"payment_id":"{ID}"}}}}"#
+        );
+        check(&refund, Ok(Hint::Refund(Some(ID.parse().unwrap()))));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_malformed() {
+        for body in [
+            "",
+            "hello",
+            "[]",
+            "{}",
+            "null",
+            "{\"type\":\"notification\"}",
+            r#"{"type":"notification","event":"payment.succeeded"}"#,
+            r#"{"type":"notification","event":"payment.succeeded","object":{}}"#,
+            r#"{"type":"notification","event":"payment.succeeded","object":{"id":7}}"#,
+            r#"{"type":"notification","event":"payment.succeeded","object":{"id":"../me"}}"#,
+            r#"{"type":"notification","event":"payment.succeeded","object":{"id":""}}"#,
+        ] {
+            check(body, Err(Malformed));
+        }
+    }
+}

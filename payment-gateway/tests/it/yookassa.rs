@@ -1,0 +1,352 @@
+//! YooKassa, over HTTP: payments with their keys, and the ways in which its answers get lost.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::SystemTime;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+pub(crate) const SHOP_ID: &str = "100500";
+pub(crate) const SECRET_KEY: &str = "test_sandbox";
+
+/// What happens to one POST /payments instead of its answer.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// 500, and no payment was made.
+    ErrorBefore,
+    /// 500, and the payment was made.
+    ErrorAfter,
+    /// The connection ends in the middle of the answer; the payment was made.
+    Dropped,
+    /// A proxy's page; no payment was made.
+    Html,
+    /// 200 with something else.
+    Unreadable,
+    /// Too many requests.
+    Busy,
+    /// The answer waits until the semaphore gives a permit; the payment was made.
+    Held(Arc<Semaphore>),
+    /// A refusal.
+    Refused(u16, Value),
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct YooKassa {
+    inner: Arc<Mutex<Inner>>,
+}
+
+/// `100500:test_sandbox`
+const TEST_SHOP: &str = "Basic MTAwNTAwOnRlc3Rfc2FuZGJveA==";
+/// `100500:live_sandbox`
+const LIVE_SHOP: &str = "Basic MTAwNTAwOmxpdmVfc2FuZGJveA==";
+
+#[derive(Debug, Default)]
+struct Inner {
+    payments: Vec<Value>,
+    /// What a key made, and from which bytes.
+    keys: HashMap<String, (Bytes, usize)>,
+    faults: VecDeque<Fault>,
+    down: bool,
+    posts: Vec<(String, Bytes)>,
+    captures: Vec<String>,
+    gets: Vec<String>,
+    lists: usize,
+}
+
+impl YooKassa {
+    /// Serves on a free port; answers with the address of the API.
+    pub(crate) async fn serve(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v3", listener.local_addr().unwrap());
+        let routes = Router::new()
+            .route("/v3/payments", post(create).get(list))
+            .route("/v3/payments/{id}", get(read))
+            .route("/v3/payments/{id}/capture", post(capture))
+            .layer(middleware::from_fn_with_state(self.clone(), door))
+            .with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        url
+    }
+
+    /// What the next POSTs meet, in turn.
+    pub(crate) fn fail_next(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.inner().faults.extend(faults);
+    }
+
+    /// From now on nothing is answered but a proxy's page, or everything again.
+    pub(crate) fn set_down(&self, down: bool) {
+        self.inner().down = down;
+    }
+
+    /// How many payments there are.
+    pub(crate) fn count(&self) -> usize {
+        self.inner().payments.len()
+    }
+
+    /// The keys and bodies that were posted.
+    pub(crate) fn posts(&self) -> Vec<(String, Bytes)> {
+        self.inner().posts.clone()
+    }
+
+    pub(crate) fn captures(&self) -> Vec<String> {
+        self.inner().captures.clone()
+    }
+
+    /// How often a payment was read.
+    pub(crate) fn gets(&self) -> usize {
+        self.inner().gets.len()
+    }
+
+    /// How often this payment was read.
+    pub(crate) fn gets_of(&self, id: &str) -> usize {
+        self.inner().gets.iter().filter(|it| *it == id).count()
+    }
+
+    /// How often payments were listed.
+    pub(crate) fn lists(&self) -> usize {
+        self.inner().lists
+    }
+
+    /// The id of the payment that was made for a top-up.
+    pub(crate) fn payment_of(&self, top_up_id: &str) -> Option<String> {
+        let inner = self.inner();
+        let found = inner.payments.iter().find(|it| it["metadata"]["top_up_id"] == top_up_id);
+        found.and_then(|it| it["id"].as_str()).map(str::to_owned)
+    }
+
+    /// Changes a payment by hand.
+    pub(crate) fn change(&self, id: &str, change: impl FnOnce(&mut Value)) {
+        let mut inner = self.inner();
+        change(inner.payments.iter_mut().find(|it| it["id"] == id).unwrap());
+    }
+
+    /// The user pays.
+    pub(crate) fn pay(&self, id: &str) {
+        self.change(id, |payment| {
+            payment["status"] = json!("succeeded");
+            payment["paid"] = json!(true);
+            payment["income_amount"] = json!({"value": "0.97", "currency": "RUB"});
+            payment.as_object_mut().unwrap().remove("confirmation");
+        });
+    }
+
+    /// The bank declines, or the time to pay is over.
+    pub(crate) fn decline(&self, id: &str, reason: &str) {
+        let reason = reason.to_owned();
+        self.change(id, |payment| {
+            payment["status"] = json!("canceled");
+            payment["cancellation_details"] = json!({"party": "yoo_money", "reason": reason});
+            payment.as_object_mut().unwrap().remove("confirmation");
+        });
+    }
+
+    /// Makes a payment as old as a test needs it.
+    pub(crate) fn set_created_at(&self, id: &str, moment: SystemTime) {
+        self.change(id, |payment| payment["created_at"] = json!(text(moment)));
+    }
+
+    /// As if no payment had ever been made.
+    pub(crate) fn forget_payments(&self) {
+        let mut inner = self.inner();
+        inner.payments.clear();
+        inner.keys.clear();
+    }
+
+    /// A payment that nobody asked this service for.
+    pub(crate) fn add(&self, body: &Value) -> String {
+        let payment = payment(body, SystemTime::now());
+        let id = payment["id"].as_str().unwrap().to_owned();
+        self.inner().payments.push(payment);
+        id
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+}
+
+/// A notification, as it is posted to the shop.
+pub(crate) fn notification(event: &str, id: &str) -> String {
+    let status = event.split('.').next_back().unwrap();
+    let object = json!({
+        "id": id, "status": status, "paid": true,
+        "amount": {"value": "1000000.00", "currency": "RUB"},
+        "metadata": {"user_id": "666", "top_up_id": "018e5f0a-1b2c-7d4e-9f0a-1b2c3d4e5f6a"},
+    });
+    json!({"type": "notification", "event": event, "object": object}).to_string()
+}
+
+fn text(moment: SystemTime) -> String {
+    OffsetDateTime::from(moment).format(&Rfc3339).unwrap()
+}
+
+fn payment(body: &Value, created_at: SystemTime) -> Value {
+    let id = Uuid::now_v7().to_string();
+    let created_at = text(created_at);
+    let mut payment = json!({
+        "id": id, "status": "pending", "paid": false, "amount": body["amount"],
+        "created_at": created_at, "recipient": {"account_id": SHOP_ID, "gateway_id": "100700"},
+        "refundable": false, "test": true, "metadata": body["metadata"],
+        "description": body["description"],
+    });
+    payment["confirmation"] = json!({
+        "type": "redirect", "return_url": body["confirmation"]["return_url"],
+        "confirmation_url": format!("https://yoomoney.test/checkout?orderId={id}"),
+    });
+    payment
+}
+
+fn error(status: u16, code: &str, parameter: Option<&str>) -> Response {
+    let mut body = json!({"type": "error", "id": Uuid::now_v7().to_string(), "code": code,
+        "description": "as the test says"});
+    if let Some(parameter) = parameter {
+        body["parameter"] = json!(parameter);
+    }
+    answer(status, &body)
+}
+
+fn answer(status: u16, body: &Value) -> Response {
+    (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
+}
+
+fn html(status: u16) -> Response {
+    (StatusCode::from_u16(status).unwrap(), "<html>Bad Gateway</html>").into_response()
+}
+
+async fn door(State(yookassa): State<YooKassa>, request: Request, next: Next) -> Response {
+    if yookassa.inner().down {
+        return html(502);
+    }
+    let authorization = request.headers().get("authorization").and_then(|it| it.to_str().ok());
+    if !authorization.is_some_and(|it| [TEST_SHOP, LIVE_SHOP].contains(&it)) {
+        return error(401, "invalid_credentials", None);
+    }
+    next.run(request).await
+}
+
+async fn create(State(yookassa): State<YooKassa>, headers: HeaderMap, body: Bytes) -> Response {
+    let text = |name| headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    if text("content-type") != "application/json" {
+        return error(415, "invalid_request", None);
+    }
+    let key = text("idempotence-key").to_owned();
+    if !(1..=64).contains(&key.len()) {
+        return error(400, "invalid_request", Some("Idempotence-Key"));
+    }
+    let fault = {
+        let mut inner = yookassa.inner();
+        inner.posts.push((key.clone(), body.clone()));
+        inner.faults.pop_front()
+    };
+    match &fault {
+        Some(Fault::ErrorBefore) => return error(500, "internal_server_error", None),
+        Some(Fault::Html) => return html(502),
+        Some(Fault::Busy) => return error(429, "too_many_requests", None),
+        Some(Fault::Refused(status, body)) => return answer(*status, body),
+        _ => {}
+    }
+    let made = yookassa.inner().make(&key, &body);
+    match fault {
+        Some(Fault::ErrorAfter) => error(500, "internal_server_error", None),
+        Some(Fault::Unreadable) => answer(200, &json!({"hello": "world"})),
+        Some(Fault::Dropped) => {
+            let broken =
+                futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]);
+            Body::from_stream(broken).into_response()
+        }
+        Some(Fault::Held(gate)) => {
+            gate.acquire().await.unwrap().forget();
+            made
+        }
+        _ => made,
+    }
+}
+
+impl Inner {
+    fn make(&mut self, key: &str, body: &Bytes) -> Response {
+        if let Some((bytes, index)) = self.keys.get(key) {
+            if bytes != body {
+                return error(400, "invalid_request", Some("Idempotence-Key"));
+            }
+            return answer(200, &self.payments[*index]);
+        }
+        let request: Value = serde_json::from_slice(body).unwrap();
+        let metadata = request["metadata"].as_object().unwrap();
+        let is_valid = request["capture"] == true
+            && request["amount"]["currency"] == "RUB"
+            && request["amount"]["value"].as_str().unwrap().split_once('.').unwrap().1.len() == 2
+            && request["confirmation"]["type"] == "redirect"
+            && request["description"].as_str().unwrap().chars().count() <= 128
+            && metadata.values().all(Value::is_string);
+        if !is_valid {
+            return error(400, "invalid_request", None);
+        }
+        let payment = payment(&request, SystemTime::now());
+        self.keys.insert(key.to_owned(), (body.clone(), self.payments.len()));
+        self.payments.push(payment.clone());
+        answer(200, &payment)
+    }
+}
+
+async fn read(State(yookassa): State<YooKassa>, Path(id): Path<String>) -> Response {
+    let mut inner = yookassa.inner();
+    inner.gets.push(id.clone());
+    match inner.payments.iter().find(|it| it["id"] == id.as_str()) {
+        Some(payment) => answer(200, payment),
+        None => error(404, "not_found", None),
+    }
+}
+
+async fn capture(
+    State(yookassa): State<YooKassa>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    axum::Json(body): axum::Json<Value>,
+) -> Response {
+    let mut inner = yookassa.inner();
+    inner.captures.push(headers["idempotence-key"].to_str().unwrap().to_owned());
+    let payment = inner.payments.iter_mut().find(|it| it["id"] == id.as_str()).unwrap();
+    if payment["status"] != "waiting_for_capture" || body["amount"] != payment["amount"] {
+        return error(400, "invalid_request", Some("amount"));
+    }
+    payment["status"] = json!("succeeded");
+    answer(200, payment)
+}
+
+/// Newest first, two a page, so that every look-up turns pages.
+async fn list(
+    State(yookassa): State<YooKassa>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
+    let moment = |text: &str| OffsetDateTime::parse(text, &Rfc3339).unwrap();
+    let (from, to) = (moment(&query["created_at.gte"]), moment(&query["created_at.lt"]));
+    assert_eq!(query["limit"], "100");
+    let mut inner = yookassa.inner();
+    inner.lists += 1;
+    let matching: Vec<Value> = inner
+        .payments
+        .iter()
+        .rev()
+        .filter(|it| (from..to).contains(&moment(it["created_at"].as_str().unwrap())))
+        .cloned()
+        .collect();
+    let start: usize = query.get("cursor").map_or(0, |it| it.parse().unwrap());
+    let mut page =
+        json!({"type": "list", "items": matching.iter().skip(start).take(2).collect::<Vec<_>>()});
+    if start + 2 < matching.len() {
+        page["next_cursor"] = json!((start + 2).to_string());
+    }
+    answer(200, &page)
+}
