@@ -47,7 +47,7 @@ async fn accounts_refuse_bad_input(#[values(Engine::Sqlite, Engine::Postgres)] e
         check("user_id", billing.get_account(wire::GetAccountRequest { user_id }).await);
     }
     let register = |profile| wire::RegisterUserRequest { user_id: 5, profile: Some(profile) };
-    for bad in ["l".repeat(36), "nul\0".to_owned(), "line\nbreak".to_owned()] {
+    for bad in ["l".repeat(36), "nul\0".to_owned()] {
         let profile = wire::Profile { language: Some(bad), receipt_email: None };
         check("profile.language", billing.register_user(register(profile)).await);
     }

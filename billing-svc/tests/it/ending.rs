@@ -126,6 +126,27 @@ async fn after_a_refund_nothing_can_be_charged(
 
 #[rstest]
 #[tokio::test]
+async fn a_reason_may_have_lines_and_any_script(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = App::with_anna(engine).await;
+    let operation = app.reserve(ANNA, "test:1").await;
+
+    let reason = format!("провайдер: 422\n\t{}", "🎨".repeat(239));
+    let request = proto::billing::v1::RefundRequest {
+        user_id: ANNA,
+        operation_id: operation.operation_id,
+        reason: reason.clone(),
+        actor: String::new(),
+    };
+    let refunded = app.billing().refund(request).await.unwrap().operation.unwrap();
+
+    assert_eq!(refunded.refund_reason, reason);
+    app.finish().await;
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_hold_is_extended_from_now_but_never_past_a_day_after_reserve(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {

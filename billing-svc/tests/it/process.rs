@@ -53,7 +53,10 @@ struct Process {
 
 impl Process {
     async fn start(database: &TestDatabase) -> Self {
-        let mut command = binary(&database.url);
+        Self::start_with(binary(&database.url)).await
+    }
+
+    async fn start_with(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut said = Vec::new();
@@ -204,6 +207,32 @@ async fn each_decision_is_one_line_that_says_what_was_taken_and_what_is_left() {
         for secret in ["secret-key", "anna@example.com", "as it is sent"] {
             assert!(!line.contains(secret), "{secret} is in {line}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_hold_that_runs_out_of_time_has_its_line_too() {
+    let database = TestDatabase::create(Engine::Sqlite).await;
+    let mut command = binary(&database.url);
+    command.env("HOLD_TTL", "1ms");
+    let process = Process::start_with(command).await;
+    let request = wire::RegisterUserRequest { user_id: ANNA, profile: None };
+    process.billing.register_user(request).await.unwrap();
+    let operation = process.billing.reserve(reserve(ANNA, "test:1")).await.unwrap();
+    let operation_id = operation.operation.unwrap().operation_id;
+
+    let deadline = Instant::now() + PATIENCE;
+    let request = wire::GetAccountRequest { user_id: ANNA };
+    while process.billing.get_account(request).await.unwrap().account.unwrap().free_operations != 4
+    {
+        assert!(Instant::now() < deadline, "the hold runs out of time");
+    }
+
+    let log = process.kill().await;
+    let lines: Vec<_> = log.iter().filter(|line| line.contains("billing: hold expired")).collect();
+    assert_eq!(lines.len(), 1, "{log:#?}");
+    for part in ["user.id=42", &format!("operation.id={operation_id}"), "free_operations=4"] {
+        assert!(lines[0].contains(part), "{part} is not in {lines:?}");
     }
 }
 
