@@ -175,7 +175,7 @@ async fn watch_clock<S: Store>(
             Ok(None) => {}
             // A database that is away makes nobody unready: calls say UNAVAILABLE.
             Err(error) => {
-                tracing::warn!(error.cause = ?error, "the database's clock cannot be read")
+                tracing::warn!(error.cause = ?error, "the database's clock cannot be read");
             }
         }
         if shutdown.is_requested() {

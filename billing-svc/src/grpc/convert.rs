@@ -193,7 +193,7 @@ pub(super) fn operations_place(page_token: &str) -> Read<i64> {
         return Ok(i64::MAX);
     }
     let number = page_token.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| not_a_token())
+    number.ok_or_else(not_a_token)
 }
 
 pub(super) fn open_top_ups(

@@ -121,12 +121,16 @@ function bytes(size) {
   return `${(size / 1024 / 1024).toFixed(1)} МБ`;
 }
 
+function shownWidth(width, height) {
+  return Math.round(Math.min(width, 470, (380 * width) / height));
+}
+
 function photo(url, width, height, name) {
   const image = element("img", { src: url, alt: name, loading: "lazy" });
   if (width && height) {
     // The place is kept before the picture arrives, so nothing jumps.
     image.style.aspectRatio = `${width} / ${height}`;
-    image.style.width = `${Math.round(Math.min(width, 470, (380 * width) / height))}px`;
+    image.style.width = `${shownWidth(width, height)}px`;
   }
   image.onload = () => { if (state.pinned) toEnd(); };
   const frame = element("button", { type: "button", className: "photo", title: "Открыть целиком" }, image);
@@ -201,10 +205,13 @@ async function press(node, messageId, data) {
 
 function bubble(message) {
   const body = element("div", { className: "bubble" });
+  const node = element("article", { className: message.from === "user" ? "message mine" : "message" }, body);
   if (message.photo) {
     body.classList.add("media");
     const { url, width, height } = message.photo;
     body.append(photo(url, width, height, `photo-${message.message_id}.jpg`));
+    // The caption and the buttons are as wide as the picture.
+    node.style.maxWidth = `min(92%, ${Math.max(260, shownWidth(width, height) + 8)}px)`;
   }
   if (message.document) {
     body.classList.add("media");
@@ -216,7 +223,6 @@ function bubble(message) {
   }
   const time = new Date(message.date * 1000).toLocaleTimeString("ru", { hour: "2-digit", minute: "2-digit" });
   body.append(element("span", { className: "meta", textContent: message.edited ? `изменено ${time}` : time }));
-  const node = element("article", { className: message.from === "user" ? "message mine" : "message" }, body);
   if (message.buttons) {
     const rows = message.buttons.map((row) =>
       element("div", { className: "row" }, ...row.map((button) => key(message, button))));

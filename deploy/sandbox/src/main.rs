@@ -38,6 +38,7 @@ async fn sandbox_until_end() -> anyhow::Result<()> {
         lived = live(&config, &settings, &asked_to_end) => lived,
     };
     emulators_end.request();
+    server.ended().await?;
     server.save()?;
     lived
 }

@@ -25,11 +25,12 @@ impl Shutdown {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let requested = shutdown.clone();
         tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => tracing::info!(signal = "SIGTERM", "shutting down"),
-                _ = interrupt.recv() => tracing::info!(signal = "SIGINT", "shutting down"),
-            }
+            let signal = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
             requested.request();
+            tracing::info!(signal, "shutting down");
         });
         Ok(shutdown)
     }

@@ -21,7 +21,10 @@ const UPKEEP: Duration = Duration::from_secs(5);
 pub fn init(config: &CommonConfig) {
     let filter = EnvFilter::try_new(&config.rust_log)
         .unwrap_or_else(|error| refuse("RUST_LOG", format_args!("cannot be used: {error}")));
-    let logs = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // When nobody reads standard error any more, a line is lost. Reported there too, the failure
+    // would be a panic of whatever was being logged.
+    let logs =
+        fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     let done = match config.log_format {
         LogFormat::Text => logs.with_ansi(false).try_init(),
         LogFormat::Json => logs.json().flatten_event(true).try_init(),

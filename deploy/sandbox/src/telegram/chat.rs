@@ -200,6 +200,7 @@ async fn bot(State(telegram): Emulator, Query(query): Query<BotQuery>) -> Json<V
     }
     bot["description"] = telegram.said(&query.language, "description").into();
     bot["short_description"] = telegram.said(&query.language, "short_description").into();
+    bot["waiting"] = telegram.is_polled().into();
     bot["listening"] = telegram.is_listening().into();
     bot["commands"] = telegram.commands_for(&query.language);
     Json(bot)

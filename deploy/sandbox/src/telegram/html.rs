@@ -355,8 +355,8 @@ mod tests {
             "Unmatched end tag at byte offset 4, expected \"</b>\", found \"</i>\"",
         );
         refused("я<br>", "Unsupported start tag \"br\" at byte offset 2");
-        refused("2 < 3", "Unclosed start tag at byte offset 2");
-        refused("2 < 3 > 1", "Unsupported start tag \"\" at byte offset 2");
+        refused("2 < 3", "Unsupported start tag \"\" at byte offset 2");
+        refused("2 <b", "Unclosed start tag at byte offset 2");
         refused(
             "<a href>x</a>",
             "Expected equal sign in declaration of an attribute of the tag \"a\" at byte offset 0",

@@ -49,6 +49,11 @@ impl Telegram {
         self.arrivals.send_replace(());
     }
 
+    /// Whether a poll waits right now.
+    pub(super) fn is_polled(&self) -> bool {
+        self.polls.lock().unwrap_or_else(PoisonError::into_inner).waiting > 0
+    }
+
     /// Whether somebody is there to take updates.
     pub(super) fn is_listening(&self) -> bool {
         let polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,3 +4,8 @@
 mod outside;
 mod yookassa;
 mod fal;
+mod bot;
+mod telegram;
+mod files;
+mod webhook;
+mod serving;

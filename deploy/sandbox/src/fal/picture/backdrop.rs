@@ -29,7 +29,7 @@ pub(super) fn draw(prompt: &str, seed: u64, width: u32, height: u32) -> DynamicI
     let mut small = ground(palette[0], palette[1], random[1].is_multiple_of(2));
     for (index, blob) in random[2..].chunks_exact(3).enumerate() {
         let centre = [blob[0], blob[1]].map(|at| i64::from(at) * i64::from(SMALL) / 256);
-        let radius = i64::from(blob[2] % 26) + 8;
+        let radius = i64::from(blob[2] % 30) + 16;
         disc(&mut small, centre, radius, palette[1 + index % 4]);
     }
     DynamicImage::from(small).resize_exact(width, height, FilterType::CatmullRom)
@@ -48,8 +48,8 @@ fn disc(small: &mut RgbImage, [x, y]: [i64; 2], radius: i64, colour: [u8; 3]) {
         let (dx, dy) = (i64::from(column) - x, i64::from(row) - y);
         let distance = dx * dx + dy * dy;
         if distance < radius * radius {
-            // Densest in the middle, so that discs glow instead of having an edge.
-            let part = 215 - distance * 150 / (radius * radius);
+            // Nothing is left at the rim: an edge would show the small picture's pixels.
+            let part = 225 - distance * 225 / (radius * radius);
             *pixel = mix(pixel.0, colour, u8::try_from(part).unwrap_or(0));
         }
     }
