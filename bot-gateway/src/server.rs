@@ -10,7 +10,6 @@ use proto::service::admin::{self, Readiness};
 use proto::service::shutdown::Shutdown;
 use secrecy::ExposeSecret as _;
 use teloxide::dispatching::UpdateHandler;
-use teloxide::utils::command::BotCommands as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -23,7 +22,7 @@ use crate::handlers::error::HandlerError;
 use crate::intake;
 use crate::purchases;
 use crate::results;
-use crate::schema::{Command, schema};
+use crate::schema::{offered, schema};
 use crate::store::{Store, now_ms};
 use crate::telegram::Telegram;
 
@@ -115,7 +114,7 @@ async fn converse(
 ) -> anyhow::Result<()> {
     let Some(me) = intake::introduce(app, shutdown).await? else { return Ok(()) };
     tracing::info!(bot.id = me.id.0, bot.username = me.username(), "talking to telegram");
-    if let Err(error) = app.telegram.set_commands(&Command::bot_commands()).await {
+    if let Err(error) = app.telegram.set_commands(&offered()).await {
         tracing::warn!(error.cause = %error, "commands not set");
     }
     let executor = Executor::new(Arc::clone(app), me, schema, shutdown.clone());
