@@ -1,5 +1,6 @@
 //! The process: settings, logs, signals, database, addresses, serve.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -13,13 +14,21 @@ use proto::service::{config, listen, telemetry};
 use secrecy::ExposeSecret as _;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     dotenvy::dotenv().ok();
     let config: Config = config::parse();
     telemetry::init(&config.common);
-    match config.command {
+    let ended = match config.command {
         Some(Command::Migrate) => migrate(&config).await,
         None => serve(config).await,
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line, with every cause in it.
+            tracing::error!("cannot go on: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -46,6 +55,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         sweep_every: SWEEP_EVERY,
         queue_max: QUEUE_MAX,
     };
-    tracing::info!(grpc.listen = %config.billing_listen, "serving");
+    let address = listeners.grpc.local_addr().context("read the gRPC address")?;
+    tracing::info!(grpc.listen = %address, "serving");
     server::serve(listeners, database, settings, shutdown).await
 }

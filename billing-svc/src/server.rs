@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use proto::billing::v1::billing_service_server::{BillingServiceServer, SERVICE_NAME};
 use proto::service::admin::{self, Readiness};
 use proto::service::grpc;
 use proto::service::shutdown::Shutdown;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tonic::service::Routes;
 
 use crate::clock::Clock;
@@ -118,11 +120,12 @@ async fn serve_on<S: Store>(
 
     let readiness = Readiness::new();
     let mut writing = tokio::spawn(writer.run());
+    let mut beside = JoinSet::new();
     let sweep = ledger::sweep(ledger.clone(), settings.sweep_every, shutdown.clone());
-    let sweeping = tokio::spawn(sweep);
+    beside.spawn(sweep.map(Ok));
     let watch = watch_clock(store.clone(), clock, readiness.clone(), shutdown.clone());
-    let watching = tokio::spawn(watch);
-    let admin = tokio::spawn(admin::serve(listeners.admin, readiness, shutdown.clone()));
+    beside.spawn(watch.map(Ok));
+    beside.spawn(admin::serve(listeners.admin, readiness, shutdown.clone()));
     let mut serving = tokio::spawn(grpc::serve(
         listeners.grpc,
         Routes::new(service),
@@ -134,11 +137,10 @@ async fn serve_on<S: Store>(
         ended = &mut serving => ended.context("serve gRPC").flatten(),
         // It cannot end while we have the ledger, unless it has died.
         ended = &mut writing => Err(anyhow::anyhow!("the writer ended: {ended:?}")),
+        died = died_early(&mut beside, &shutdown) => Err(died),
     };
     shutdown.request();
-    sweeping.await.context("sweep")?;
-    watching.await.context("watch the clock")?;
-    admin.await.context("serve the admin address")??;
+    while beside.join_next().await.is_some() {}
     drop(ledger);
     if !writing.is_finished() && tokio::time::timeout(WRITE_OUT_MAX, &mut writing).await.is_err() {
         tracing::warn!("callers still held on when time to shut down was over");
@@ -146,6 +148,18 @@ async fn serve_on<S: Store>(
     }
     store.close().await;
     served
+}
+
+/// Ends only if a task beside gRPC ends though nobody has told it to.
+async fn died_early(
+    beside: &mut JoinSet<std::io::Result<()>>,
+    shutdown: &Shutdown,
+) -> anyhow::Error {
+    let ended = beside.join_next().await;
+    if shutdown.is_requested() {
+        return std::future::pending().await;
+    }
+    anyhow::anyhow!("the sweeper, the watch over the clock or the admin address ended: {ended:?}")
 }
 
 /// Keeps the process out of service while its clock is not the database's.
@@ -160,7 +174,8 @@ async fn watch_clock<S: Store>(
         let before = clock.now().as_micros();
         match store.database_time().await {
             Ok(Some(theirs)) => {
-                let after = clock.now().as_micros();
+                // A clock may be set back at any moment.
+                let after = clock.now().as_micros().max(before);
                 // As far as it must be wrong, wherever within the call the database looked.
                 let skew = theirs.as_micros().clamp(before, after).abs_diff(theirs.as_micros());
                 let was_apart = std::mem::replace(&mut is_apart, skew > SKEW_MAX_MICROS);
@@ -175,7 +190,7 @@ async fn watch_clock<S: Store>(
             Ok(None) => {}
             // A database that is away makes nobody unready: calls say UNAVAILABLE.
             Err(error) => {
-                tracing::warn!(error.cause = ?error, "the database's clock cannot be read")
+                tracing::warn!(error.cause = ?error, "the database's clock cannot be read");
             }
         }
         if shutdown.is_requested() {

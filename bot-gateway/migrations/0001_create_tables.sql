@@ -7,7 +7,8 @@ create table inbox (
     -- As Telegram sent it; emptied when it has been handled.
     body text not null,
     received_ms bigint not null,
-    -- How often handling began, so that an update that kills the process is given up.
+    -- How often handling began and did not end in good order, so that an update that kills the
+    -- process is given up.
     attempts bigint not null default 0,
     -- 0 until it is struck off. Handled rows stay for a while: a repeated update meets them.
     handled_ms bigint not null default 0

@@ -7,8 +7,10 @@ use crate::status::StatusBoard;
 use crate::store::Store;
 use crate::telegram::Telegram;
 
-/// Pictures that are in memory at once, of 20 MB at most each.
-const PICTURES_MAX: usize = 8;
+/// Pictures from users that are in memory at once, of 20 MB at most each.
+const INCOMING_MAX: usize = 8;
+/// Results that are in memory at once.
+const OUTGOING_MAX: usize = 16;
 
 /// Telegram, the store and the three services.
 #[derive(Debug)]
@@ -25,8 +27,10 @@ pub struct App {
     pub media: Media,
     /// The messages that show how jobs go on.
     pub statuses: StatusBoard,
-    /// Keeps the pictures in memory few.
-    pub pictures: Semaphore,
+    /// Keeps the pictures from users in memory few.
+    pub incoming: Semaphore,
+    /// Keeps the results in memory few.
+    pub outgoing: Semaphore,
 }
 
 impl App {
@@ -40,7 +44,8 @@ impl App {
             payments,
             media,
             statuses: StatusBoard::default(),
-            pictures: Semaphore::new(PICTURES_MAX),
+            incoming: Semaphore::new(INCOMING_MAX),
+            outgoing: Semaphore::new(OUTGOING_MAX),
         }
     }
 }

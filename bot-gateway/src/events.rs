@@ -28,7 +28,7 @@ use crate::told;
 
 /// Our name among the consumers of events.
 const CONSUMER: &str = "bot";
-const TELLING_MAX: usize = 16;
+const TELLING_MAX: usize = 64;
 const TRIES_MAX: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -48,8 +48,7 @@ pub async fn run(app: Arc<App>, shutdown: Shutdown) {
         });
     };
     lent::watch("events", &shutdown, || app.billing.watch_events(CONSUMER), take).await;
-    tasks.close();
-    tasks.wait().await;
+    lent::drain("events", tasks).await;
 }
 
 async fn deal_with(app: &App, event: &Event) {

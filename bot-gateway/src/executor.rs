@@ -25,14 +25,20 @@ use crate::dialogue::State;
 use crate::handlers::error::HandlerError;
 use crate::store::Waiting;
 use crate::talk::Talk;
+use crate::telegram::TelegramError;
 
 /// Handlers that run at once.
 const RUNNING_MAX: usize = 64;
-/// How often an update is begun: also the number of kills that one update can cause.
-const ATTEMPTS_MAX: i64 = 4;
-/// How often an update is begun whose handler panics.
-const PANICS_MAX: i64 = 2;
+/// How often an update may end its handler by a panic, or the process by a kill.
+const CRASHES_MAX: i64 = 3;
+/// How often a handler is run while a service is away. With the deadlines of the calls, a user
+/// waits a quarter of a minute at most to be told.
+const AWAY_MAX: u32 = 3;
+/// How often a handler is run while Telegram is away: with the pauses, a quarter of an hour. There
+/// is no other way to tell the user.
+const TELEGRAM_AWAY_MAX: u32 = 40;
 const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// A store that does not answer is asked again this often; nothing can be done without it.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// How long running handlers may take at the end.
@@ -138,6 +144,7 @@ impl Inner {
     }
 
     async fn run(&self, update: Waiting) {
+        let mut failures = 0;
         loop {
             let attempt = match self.app.store.begin_attempt(update.update_id).await {
                 Ok(Some(attempt)) => attempt,
@@ -159,20 +166,26 @@ impl Inner {
                 return self.strike_off(update, None).await;
             }
             let ending = match attempt.number {
-                ..=ATTEMPTS_MAX => {
+                ..=CRASHES_MAX => {
                     let _place = self.places.acquire().await;
                     self.attempt(update, parsed.clone()).await
                 }
-                // Each attempt before this one ended with the process.
+                // Each attempt before this one ended with a panic or with the process.
                 _ => Ending::Failed(HandlerError::Panic),
             };
             let error = match ending {
                 Ending::Handled(state) => return self.strike_off(update, state.as_ref()).await,
                 Ending::Failed(error) => error,
             };
-            if is_worth_another(&error, attempt.number) {
-                tracing::warn!(error.cause = ?error, attempt.number, "update not handled yet");
-                let pause = PAUSE * u32::try_from(attempt.number).unwrap_or(1);
+            failures += 1;
+            if is_worth_another(&error, attempt.number, failures) {
+                tracing::warn!(error.cause = ?error, failures, "update not handled yet");
+                if !matches!(error, HandlerError::Panic)
+                    && let Err(error) = self.app.store.forgive_attempt(update.update_id).await
+                {
+                    tracing::error!(error.cause = ?error, "attempt not forgiven");
+                }
+                let pause = (PAUSE * failures).min(PAUSE_MAX);
                 if self.shutdown.until(sleep(pause)).await.is_none() {
                     return;
                 }
@@ -239,9 +252,11 @@ impl Inner {
     }
 }
 
-fn is_worth_another(error: &HandlerError, number: i64) -> bool {
+/// Whether a handler that failed is run again: `crashes` is for ever, `failures` in this process.
+fn is_worth_another(error: &HandlerError, crashes: i64, failures: u32) -> bool {
     match error {
-        HandlerError::Panic => number < PANICS_MAX,
-        error => error.is_temporary() && number < ATTEMPTS_MAX,
+        HandlerError::Panic => crashes < CRASHES_MAX && failures < AWAY_MAX,
+        HandlerError::Telegram(TelegramError::Unknown(_)) => failures < TELEGRAM_AWAY_MAX,
+        error => error.is_temporary() && failures < AWAY_MAX,
     }
 }

@@ -159,15 +159,35 @@ fn received(update: &Value, received_ms: i64) -> Option<Received> {
         tracing::warn!("something without an update_id came, dropped");
         return None;
     };
-    let parsed = serde_json::from_value::<Update>(update.clone()).ok();
+    let body = update.to_string();
+    // Out of text: teloxide cannot read an update out of a `Value`.
+    let parsed = serde_json::from_str::<Update>(&body).ok();
     let chat_id = parsed.as_ref().and_then(|update| {
         let chat = update.chat().map(|chat| chat.id.0);
         chat.or_else(|| i64::try_from(update.from()?.id.0).ok())
     });
-    Some(Received {
-        update_id,
-        chat_id: chat_id.unwrap_or(0),
-        body: update.to_string(),
-        received_ms,
-    })
+    Some(Received { update_id, chat_id: chat_id.unwrap_or(0), body, received_ms })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_update_is_stored_under_its_chat_or_its_user() {
+        let user = json!({"id": 7, "is_bot": false, "first_name": "А"});
+        let message = json!({
+            "message_id": 1, "date": 1, "text": "кот", "from": user,
+            "chat": {"id": 8, "type": "private", "first_name": "А"},
+        });
+        let chat_of = |update: Value| received(&update, 5).map(|update| update.chat_id);
+
+        assert_eq!(chat_of(json!({"update_id": 1, "message": message})), Some(8));
+        let press = json!({"id": "1", "from": user, "chat_instance": "1", "data": "menu"});
+        assert_eq!(chat_of(json!({"update_id": 2, "callback_query": press})), Some(7));
+        assert_eq!(chat_of(json!({"update_id": 3, "something_new": {}})), Some(0));
+        assert_eq!(chat_of(json!({"no": "update"})), None);
+    }
 }

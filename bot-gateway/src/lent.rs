@@ -7,10 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use proto::service::shutdown::Shutdown;
+use tokio_util::task::TaskTracker;
 use tonic::{Status, Streaming};
 
 const RECONNECT: Duration = Duration::from_millis(500);
 const RECONNECT_MAX: Duration = Duration::from_secs(10);
+/// How long what is in hand may take at the end; what is cut off then is lent to us again.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// What is being dealt with. What is lent again meanwhile is not dealt with twice at once.
 #[derive(Debug)]
@@ -43,6 +46,14 @@ pub struct Held<K: Eq + Hash> {
 impl<K: Eq + Hash> Drop for Held<K> {
     fn drop(&mut self) {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
+/// Waits at the end until what is in hand is dealt with, for a while.
+pub async fn drain(name: &'static str, tasks: TaskTracker) {
+    tasks.close();
+    if tokio::time::timeout(DRAIN_MAX, tasks.wait()).await.is_err() {
+        tracing::warn!(stream = name, "not all was dealt with; the rest will come again");
     }
 }
 

@@ -84,7 +84,7 @@ pub async fn hand_over(
     user_id: i64,
     incoming: &Incoming,
 ) -> Result<Fit<Input>, HandlerError> {
-    let _place = app.pictures.acquire().await;
+    let _place = app.incoming.acquire().await;
     let bytes = match download(app, &incoming.file_id).await? {
         Ok(bytes) => bytes,
         Err(said) => return Ok(Err(said)),
@@ -125,7 +125,7 @@ pub async fn add_text(
     file_id: &str,
     drawn: &str,
 ) -> Result<Fit<Picture>, HandlerError> {
-    let _place = app.pictures.acquire().await;
+    let _place = app.incoming.acquire().await;
     let bytes = match download(app, file_id).await? {
         Ok(bytes) => bytes,
         Err(said) => return Ok(Err(said)),

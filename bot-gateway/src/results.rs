@@ -32,7 +32,7 @@ use crate::text::jobs::Paid;
 use crate::told;
 
 /// Results that are sent at once: one slow user does not delay the others.
-const SENDING_MAX: usize = 16;
+const SENDING_MAX: usize = 64;
 /// A result that cannot be sent now is lent to us again; until then it is tried so often.
 const TRIES_MAX: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(2);
@@ -59,8 +59,7 @@ pub async fn run(app: Arc<App>, shutdown: Shutdown) {
         None => {}
     };
     lent::watch("results", &shutdown, || app.media.watch_results(), take).await;
-    tasks.close();
-    tasks.wait().await;
+    lent::drain("results", tasks).await;
 }
 
 async fn progress(app: &Arc<App>, job: &WorkerJob) {
@@ -126,7 +125,7 @@ async fn deliver(app: &App, job: &WorkerJob) -> Result<(), HandlerError> {
 async fn send_result(app: &App, job: &WorkerJob, known: Option<&Job>) -> Result<(), HandlerError> {
     let chat = ChatId(known.map_or(job.user_id, |known| known.chat_id));
     let mode = Mode::of_job(job.mode()).ok_or(HandlerError::Incomplete("WatchResults"))?;
-    let _place = app.pictures.acquire().await;
+    let _place = app.outgoing.acquire().await;
     let picture = match pictures::fetch_result(app, job.user_id, &job.operation_id).await {
         Ok(picture) => picture,
         Err(status)

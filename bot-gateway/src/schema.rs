@@ -3,11 +3,12 @@
 use teloxide::dispatching::{HandlerExt as _, UpdateFilterExt as _, UpdateHandler};
 use teloxide::dptree::{self, case};
 use teloxide::macros::BotCommands;
-use teloxide::types::Update;
+use teloxide::types::{BotCommand, Update};
 
 use crate::dialogue::State;
 use crate::handlers::error::HandlerError;
 use crate::handlers::{add_text, balance, buttons, merge, modes, other, photos, start, top_up};
+use crate::text;
 
 /// The commands; they work whatever is asked.
 #[derive(BotCommands, Clone, Debug)]
@@ -17,6 +18,16 @@ pub enum Command {
     Balance,
     Help,
     Cancel,
+}
+
+/// The commands as Telegram's clients offer them.
+pub fn offered() -> Vec<BotCommand> {
+    vec![
+        BotCommand::new("start", text::menu::COMMAND_START),
+        BotCommand::new("balance", text::menu::COMMAND_BALANCE),
+        BotCommand::new("help", text::menu::COMMAND_HELP),
+        BotCommand::new("cancel", text::menu::COMMAND_CANCEL),
+    ]
 }
 
 /// The tree, top to bottom: buttons, then commands, then the question being answered. What matches
@@ -87,6 +98,18 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn every_command_is_offered() {
+        use teloxide::utils::command::BotCommands as _;
+
+        let bare = |name: &str| name.trim_start_matches('/').to_owned();
+        let known: Vec<_> =
+            Command::bot_commands().iter().map(|known| bare(&known.command)).collect();
+
+        assert_eq!(offered().iter().map(|one| bare(&one.command)).collect::<Vec<_>>(), known);
+        assert!(offered().iter().all(|one| !one.description.is_empty()));
+    }
+
     #[tokio::test]
     async fn every_handler_gets_what_it_asks_for() {
         let folder = tempfile::tempdir().unwrap();
@@ -98,7 +121,7 @@ mod tests {
             (Billing::new(nowhere()), Payments::new(nowhere()), Media::new(nowhere())),
         );
         let talk = Talk::new(Arc::new(app), ChatId(1), 1, false);
-        let update: Update = serde_json::from_value(serde_json::json!({"update_id": 1})).unwrap();
+        let update: Update = serde_json::from_str(r#"{"update_id": 1}"#).unwrap();
         let me: Me = serde_json::from_value(serde_json::json!({
             "id": 1, "is_bot": true, "first_name": "Б", "username": "b_bot",
             "can_join_groups": false, "can_read_all_group_messages": false,

@@ -1,5 +1,6 @@
 //! Puts the parts together and runs them until the shutdown; tests use it too.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use proto::service::admin::{self, Readiness};
 use proto::service::shutdown::Shutdown;
 use secrecy::ExposeSecret as _;
 use teloxide::dispatching::UpdateHandler;
-use teloxide::utils::command::BotCommands as _;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::app::App;
@@ -21,14 +22,14 @@ use crate::handlers::error::HandlerError;
 use crate::intake;
 use crate::purchases;
 use crate::results;
-use crate::schema::{Command, schema};
+use crate::schema::{offered, schema};
 use crate::store::{Store, now_ms};
 use crate::telegram::Telegram;
 
 /// How long a handler waits for billing and media-worker, with all tries of one call.
-const CALL_DEADLINE: Duration = Duration::from_secs(5);
+const CALL_DEADLINE: Duration = Duration::from_secs(4);
 /// payment-gateway asks the provider before it answers.
-const PAYMENT_DEADLINE: Duration = Duration::from_secs(20);
+const PAYMENT_DEADLINE: Duration = Duration::from_secs(10);
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
 const DAY_MS: i64 = 24 * 3600 * 1000;
 /// Telegram repeats an update for a day at most.
@@ -63,16 +64,24 @@ pub async fn serve_schema(
     let admin = tokio::spawn(admin::serve(admin_listener, readiness.clone(), shutdown.clone()));
     readiness.set(true);
 
-    let loops = [
-        tokio::spawn(events::run(Arc::clone(&app), shutdown.clone())),
-        tokio::spawn(results::run(Arc::clone(&app), shutdown.clone())),
-        tokio::spawn(purchases::run(Arc::clone(&app), shutdown.clone())),
-        tokio::spawn(purge(Arc::clone(&app), shutdown.clone())),
-    ];
-    let talked = converse(&app, schema, &shutdown).await;
+    let mut loops = JoinSet::new();
+    loops.spawn(events::run(Arc::clone(&app), shutdown.clone()));
+    loops.spawn(results::run(Arc::clone(&app), shutdown.clone()));
+    loops.spawn(purchases::run(Arc::clone(&app), shutdown.clone()));
+    loops.spawn(purge(Arc::clone(&app), shutdown.clone()));
+    let mut talking = pin!(converse(&app, schema, &shutdown));
+    let talked = tokio::select! {
+        talked = &mut talking => talked,
+        // None of the loops ends before the shutdown, unless it panics.
+        Some(ended) = loops.join_next() => {
+            shutdown.request();
+            let talked = talking.await;
+            ended.context("a background loop panicked").and(talked)
+        }
+    };
     shutdown.request();
-    for task in loops {
-        task.await.context("a background loop panicked")?;
+    while let Some(ended) = loops.join_next().await {
+        ended.context("a background loop panicked")?;
     }
     app.store.close().await;
     admin.await.context("the admin address panicked")?.context("serve the admin address")?;
@@ -105,7 +114,7 @@ async fn converse(
 ) -> anyhow::Result<()> {
     let Some(me) = intake::introduce(app, shutdown).await? else { return Ok(()) };
     tracing::info!(bot.id = me.id.0, bot.username = me.username(), "talking to telegram");
-    if let Err(error) = app.telegram.set_commands(&Command::bot_commands()).await {
+    if let Err(error) = app.telegram.set_commands(&offered()).await {
         tracing::warn!(error.cause = %error, "commands not set");
     }
     let executor = Executor::new(Arc::clone(app), me, schema, shutdown.clone());

@@ -74,6 +74,11 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> 
     );
     readiness.set(true);
     let served = tokio::try_join!(
+        // First, because it is what begins to keep metrics.
+        async {
+            let admin = admin::serve(listeners.admin, readiness, shutdown.clone());
+            admin.await.context("serve the admin address")
+        },
         async {
             let served = grpc::serve(
                 listeners.grpc,
@@ -84,10 +89,6 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> 
             served.await
         },
         serve_http(listeners.http, parts.routes, shutdown.clone()),
-        async {
-            let admin = admin::serve(listeners.admin, readiness, shutdown.clone());
-            admin.await.context("serve the admin address")
-        },
         async {
             parts.reconciler.run(&shutdown).await;
             Ok(())

@@ -1,6 +1,8 @@
 //! The door: read the request, call one decision, write the answer.
 
-mod convert;
+mod requests;
+mod pages;
+mod answers;
 mod status;
 mod watch;
 
@@ -11,7 +13,7 @@ use tonic::{Request, Response, Status};
 
 use crate::ledger::Ledger;
 use crate::store::Store;
-use convert::Page;
+use pages::Page;
 
 /// Answers callers.
 #[derive(Debug)]
@@ -35,8 +37,8 @@ impl<S: Store> BillingService for Service<S> {
         &self,
         request: Request<wire::RegisterUserRequest>,
     ) -> Answer<wire::RegisterUserResponse> {
-        let registered = self.ledger.decide(convert::register(request.into_inner())?).await?;
-        let account = convert::account(&registered.account, registered.profile);
+        let registered = self.ledger.decide(requests::register(request.into_inner())?).await?;
+        let account = answers::account(&registered.account, registered.profile);
         let created = registered.created;
         Ok(Response::new(wire::RegisterUserResponse { account: Some(account), created }))
     }
@@ -45,9 +47,9 @@ impl<S: Store> BillingService for Service<S> {
         &self,
         request: Request<wire::GetAccountRequest>,
     ) -> Answer<wire::GetAccountResponse> {
-        let user = convert::user(request.into_inner().user_id)?;
+        let user = requests::user(request.into_inner().user_id)?;
         let (account, profile) = self.ledger.account(user).await?;
-        let account = Some(convert::account(&account, profile));
+        let account = Some(answers::account(&account, profile));
         Ok(Response::new(wire::GetAccountResponse { account }))
     }
 
@@ -55,7 +57,7 @@ impl<S: Store> BillingService for Service<S> {
         &self,
         _request: Request<wire::ListPricesRequest>,
     ) -> Answer<wire::ListPricesResponse> {
-        let prices = self.ledger.prices().lines().iter().map(convert::price).collect();
+        let prices = self.ledger.prices().lines().iter().map(answers::price).collect();
         Ok(Response::new(wire::ListPricesResponse { prices }))
     }
 
@@ -63,26 +65,26 @@ impl<S: Store> BillingService for Service<S> {
         &self,
         request: Request<wire::ReserveRequest>,
     ) -> Answer<wire::ReserveResponse> {
-        let operation = self.ledger.decide(convert::reserve(request.into_inner())?).await?;
-        let operation = Some(convert::operation(operation));
+        let operation = self.ledger.decide(requests::reserve(request.into_inner())?).await?;
+        let operation = Some(answers::operation(operation));
         Ok(Response::new(wire::ReserveResponse { operation }))
     }
 
     async fn extend(&self, request: Request<wire::ExtendRequest>) -> Answer<wire::ExtendResponse> {
-        let operation = self.ledger.decide(convert::extend(&request.into_inner())?).await?;
-        let operation = Some(convert::operation(operation));
+        let operation = self.ledger.decide(requests::extend(&request.into_inner())?).await?;
+        let operation = Some(answers::operation(operation));
         Ok(Response::new(wire::ExtendResponse { operation }))
     }
 
     async fn commit(&self, request: Request<wire::CommitRequest>) -> Answer<wire::CommitResponse> {
-        let operation = self.ledger.decide(convert::commit(&request.into_inner())?).await?;
-        let operation = Some(convert::operation(operation));
+        let operation = self.ledger.decide(requests::commit(&request.into_inner())?).await?;
+        let operation = Some(answers::operation(operation));
         Ok(Response::new(wire::CommitResponse { operation }))
     }
 
     async fn refund(&self, request: Request<wire::RefundRequest>) -> Answer<wire::RefundResponse> {
-        let operation = self.ledger.decide(convert::refund(request.into_inner())?).await?;
-        let operation = Some(convert::operation(operation));
+        let operation = self.ledger.decide(requests::refund(request.into_inner())?).await?;
+        let operation = Some(answers::operation(operation));
         Ok(Response::new(wire::RefundResponse { operation }))
     }
 
@@ -91,9 +93,9 @@ impl<S: Store> BillingService for Service<S> {
         request: Request<wire::GetOperationRequest>,
     ) -> Answer<wire::GetOperationResponse> {
         let request = request.into_inner();
-        let user = convert::user(request.user_id)?;
-        let id = convert::operation_id(&request.operation_id)?;
-        let operation = Some(convert::operation(self.ledger.operation(user, id).await?));
+        let user = requests::user(request.user_id)?;
+        let id = requests::operation_id(&request.operation_id)?;
+        let operation = Some(answers::operation(self.ledger.operation(user, id).await?));
         Ok(Response::new(wire::GetOperationResponse { operation }))
     }
 
@@ -102,13 +104,13 @@ impl<S: Store> BillingService for Service<S> {
         request: Request<wire::ListOperationsRequest>,
     ) -> Answer<wire::ListOperationsResponse> {
         let request = request.into_inner();
-        let user = convert::user(request.user_id)?;
-        let limit = convert::operations_limit(request.page_size)?;
-        let below = convert::operations_place(&request.page_token)?;
+        let user = requests::user(request.user_id)?;
+        let limit = pages::operations_limit(request.page_size)?;
+        let below = pages::operations_place(&request.page_token)?;
         let read = self.ledger.operations(user, below, limit.with_one_more()).await?;
         let page = Page::cut(read, limit, |last| last.number.to_string());
         Ok(Response::new(wire::ListOperationsResponse {
-            operations: page.items.into_iter().map(convert::operation).collect(),
+            operations: page.items.into_iter().map(answers::operation).collect(),
             next_page_token: page.next,
         }))
     }
@@ -117,16 +119,16 @@ impl<S: Store> BillingService for Service<S> {
         &self,
         request: Request<wire::OpenTopUpRequest>,
     ) -> Answer<wire::OpenTopUpResponse> {
-        let top_up = self.ledger.decide(convert::open_top_up(request.into_inner())?).await?;
-        Ok(Response::new(wire::OpenTopUpResponse { top_up: Some(convert::top_up(top_up)) }))
+        let top_up = self.ledger.decide(requests::open_top_up(request.into_inner())?).await?;
+        Ok(Response::new(wire::OpenTopUpResponse { top_up: Some(answers::top_up(top_up)) }))
     }
 
     async fn record_top_up_payment(
         &self,
         request: Request<wire::RecordTopUpPaymentRequest>,
     ) -> Answer<wire::RecordTopUpPaymentResponse> {
-        let top_up = self.ledger.decide(convert::record_payment(request.into_inner())?).await?;
-        let top_up = Some(convert::top_up(top_up));
+        let top_up = self.ledger.decide(requests::record_payment(request.into_inner())?).await?;
+        let top_up = Some(answers::top_up(top_up));
         Ok(Response::new(wire::RecordTopUpPaymentResponse { top_up }))
     }
 
@@ -134,10 +136,10 @@ impl<S: Store> BillingService for Service<S> {
         &self,
         request: Request<wire::SettleTopUpRequest>,
     ) -> Answer<wire::SettleTopUpResponse> {
-        let settled = self.ledger.decide(convert::settle(request.into_inner())?).await?;
+        let settled = self.ledger.decide(requests::settle(request.into_inner())?).await?;
         Ok(Response::new(wire::SettleTopUpResponse {
-            top_up: Some(convert::top_up(settled.top_up)),
-            account: Some(convert::account(&settled.account, settled.profile)),
+            top_up: Some(answers::top_up(settled.top_up)),
+            account: Some(answers::account(&settled.account, settled.profile)),
         }))
     }
 
@@ -145,8 +147,8 @@ impl<S: Store> BillingService for Service<S> {
         &self,
         request: Request<wire::CancelTopUpRequest>,
     ) -> Answer<wire::CancelTopUpResponse> {
-        let top_up = self.ledger.decide(convert::cancel(request.into_inner())?).await?;
-        Ok(Response::new(wire::CancelTopUpResponse { top_up: Some(convert::top_up(top_up)) }))
+        let top_up = self.ledger.decide(requests::cancel(request.into_inner())?).await?;
+        Ok(Response::new(wire::CancelTopUpResponse { top_up: Some(answers::top_up(top_up)) }))
     }
 
     async fn get_top_up(
@@ -154,9 +156,9 @@ impl<S: Store> BillingService for Service<S> {
         request: Request<wire::GetTopUpRequest>,
     ) -> Answer<wire::GetTopUpResponse> {
         let request = request.into_inner();
-        let user = convert::user(request.user_id)?;
-        let id = convert::top_up_id(&request.top_up_id)?;
-        let top_up = Some(convert::top_up(self.ledger.top_up(user, id).await?));
+        let user = requests::user(request.user_id)?;
+        let id = requests::top_up_id(&request.top_up_id)?;
+        let top_up = Some(answers::top_up(self.ledger.top_up(user, id).await?));
         Ok(Response::new(wire::GetTopUpResponse { top_up }))
     }
 
@@ -165,11 +167,11 @@ impl<S: Store> BillingService for Service<S> {
         request: Request<wire::ListOpenTopUpsRequest>,
     ) -> Answer<wire::ListOpenTopUpsResponse> {
         let request = request.into_inner();
-        let limit = convert::top_ups_limit(request.page_size)?;
-        let read = self.ledger.open_top_ups(&convert::open_top_ups(&request, limit)?).await?;
-        let page = Page::cut(read, limit, convert::top_up_place_text);
+        let limit = pages::top_ups_limit(request.page_size)?;
+        let read = self.ledger.open_top_ups(&pages::open_top_ups(&request, limit)?).await?;
+        let page = Page::cut(read, limit, pages::top_up_place_text);
         Ok(Response::new(wire::ListOpenTopUpsResponse {
-            top_ups: page.items.into_iter().map(convert::top_up).collect(),
+            top_ups: page.items.into_iter().map(answers::top_up).collect(),
             next_page_token: page.next,
         }))
     }
@@ -191,7 +193,7 @@ impl<S: Store> BillingService for Service<S> {
         request: Request<wire::AckEventsRequest>,
     ) -> Answer<wire::AckEventsResponse> {
         let request = request.into_inner();
-        let ids = convert::event_ids(&request.events)?;
+        let ids = requests::event_ids(&request.events)?;
         self.ledger.ack_events(&request.consumer, ids).await?;
         Ok(Response::new(wire::AckEventsResponse {}))
     }

@@ -10,7 +10,7 @@ use proto::service::shutdown::Shutdown;
 use tokio::sync::watch::Receiver;
 use tonic::Status;
 
-use super::convert;
+use super::answers;
 use crate::ledger::{BillingError, Ledger};
 use crate::store::{LentEvent, Store};
 
@@ -42,7 +42,7 @@ pub(super) fn stream<S: Store>(ledger: Ledger<S>, consumer: String, shutdown: Sh
         }
         let shutdown = watch.shutdown.clone();
         let answer = match shutdown.until(watch.next()).await? {
-            Ok(event) => Ok(wire::WatchEventsResponse { event: Some(convert::event(event.event)) }),
+            Ok(event) => Ok(wire::WatchEventsResponse { event: Some(answers::event(event.event)) }),
             Err(error) => {
                 watch.has_failed = true;
                 Err(error.into())

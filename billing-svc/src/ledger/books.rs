@@ -291,7 +291,7 @@ impl<'r> Books<'r> {
 
     /// What has changed, as it is to be stored.
     pub(crate) fn changes(&self) -> Changes<'_> {
-        fn with<'b, K: Ord, T>(rows: &'b BTreeMap<K, Row<T>>, change: Change) -> Vec<&'b T> {
+        fn with<K: Ord, T>(rows: &BTreeMap<K, Row<T>>, change: Change) -> Vec<&T> {
             rows.values().filter(|row| row.change == change).map(|row| &row.value).collect()
         }
         Changes {

@@ -115,6 +115,13 @@ async fn open_operations_sum_to_what_is_held(look: &Look) {
     assert!(differing.is_empty(), "open operations and what is held differ: {differing:?}");
 }
 
+/// Where the entries of one operation have moved what it took.
+struct Net {
+    state: String,
+    taken: i64,
+    places: HashMap<String, i64>,
+}
+
 async fn operations_net_to_their_state(look: &Look) {
     let rows = look
         .texts(
@@ -125,7 +132,7 @@ async fn operations_net_to_their_state(look: &Look) {
              join entries e on e.user_id = o.user_id and e.operation_id = o.id",
         )
         .await;
-    let mut nets: HashMap<(String, String), (String, i64, HashMap<String, i64>)> = HashMap::new();
+    let mut nets: HashMap<(String, String), Net> = HashMap::new();
     for row in rows {
         let [state, source, price, unit, from, to, amount, user, number] = &row[..] else {
             panic!("{row:?}")
@@ -136,13 +143,15 @@ async fn operations_net_to_their_state(look: &Look) {
         };
         assert_eq!(unit, expected_unit, "an operation moves one unit only");
         let amount: i64 = amount.parse().unwrap();
-        let (_, _, places) = nets
-            .entry((user.clone(), number.clone()))
-            .or_insert_with(|| (state.clone(), taken, HashMap::new()));
-        *places.entry(from.clone()).or_default() -= amount;
-        *places.entry(to.clone()).or_default() += amount;
+        let net = nets.entry((user.clone(), number.clone())).or_insert_with(|| Net {
+            state: state.clone(),
+            taken,
+            places: HashMap::new(),
+        });
+        *net.places.entry(from.clone()).or_default() -= amount;
+        *net.places.entry(to.clone()).or_default() += amount;
     }
-    for ((user, number), (state, taken, places)) in &nets {
+    for ((user, number), Net { state, taken, places }) in &nets {
         let net = |names: &[&str]| {
             names.iter().map(|name| places.get(*name).copied().unwrap_or_default()).sum::<i64>()
         };

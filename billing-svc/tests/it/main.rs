@@ -9,3 +9,13 @@ mod database;
 
 mod accounts;
 mod reserving;
+mod ending;
+mod expiring;
+mod top_ups;
+mod events;
+mod bad_input;
+mod at_once;
+mod lost_answers;
+mod operators;
+mod process;
+mod random;

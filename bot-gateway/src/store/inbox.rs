@@ -105,6 +105,15 @@ impl Store {
             .transpose()
     }
 
+    /// Takes an attempt back that failed in good order: only those that crashed count.
+    pub async fn forgive_attempt(&self, update_id: i64) -> Result<(), StoreError> {
+        sqlx::query("update inbox set attempts = attempts - 1 where update_id = $1")
+            .bind(update_id)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// Strikes an update off, and keeps the chat's new state if there is one, in one transaction:
     /// an update that is handled again finds the state that it found before.
     pub async fn strike_off(

@@ -177,6 +177,14 @@ impl App {
         query["answered"] == true
     }
 
+    /// The status of each call of one method that Telegram has seen.
+    pub(crate) async fn seen(&self, method: &str) -> Vec<i64> {
+        let url = format!("{}/_sandbox/telegram/seen?method={method}", self.base);
+        let seen: Value = self.http.get(url).send().await.unwrap().json().await.unwrap();
+        let calls = seen["calls"].as_array().unwrap();
+        calls.iter().map(|call| call["status"].as_i64().unwrap()).collect()
+    }
+
     /// Telegram goes away.
     pub(crate) fn stop_sandbox(&self) {
         self.sandbox.request();

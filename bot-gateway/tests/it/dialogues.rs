@@ -27,6 +27,7 @@ async fn start_greets_the_user_and_shows_seven_modes_and_the_payment_button() {
     ] {
         assert!(buttons.contains(&format!("\"{data}\"")), "{data} in {buttons}");
     }
+    assert_eq!(app.seen("SetMyCommands").await, [200]);
     app.stop().await;
 }
 
@@ -240,5 +241,21 @@ async fn commands_work_in_every_state(#[case] button: &str, #[case] question: &s
     user.reads(again, "Отменять нечего").await;
 
     assert!(app.model(|model| model.reserve_keys.is_empty()));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn two_users_are_asked_apart() {
+    let app = App::start().await;
+    let (one, other) = (app.guest().await, app.guest().await);
+    one.opens("mode_generate", "Опишите").await;
+    other.opens("mode_edit", "Отправьте фото").await;
+
+    let text = other.writes("это не фото").await;
+    other.reads(text, "Жду фото").await;
+    one.writes("кот").await;
+
+    app.submitted().await;
+    app.model(|model| assert_eq!(model.submits[0].user_id, one.id));
     app.stop().await;
 }

@@ -44,9 +44,9 @@ async fn a_handler_that_panics_is_apologised_for_and_the_bot_goes_on() {
 #[case(Engine::Postgres)]
 #[tokio::test]
 async fn what_was_received_before_a_kill_is_handled_after_the_restart(#[case] engine: Engine) {
-    let mut app = App::without_bot(engine).await;
-    let id = app.user().await.id;
-    app.user().await.writes("/start").await;
+    let mut app = App::start_on(engine).await;
+    let id = app.guest().await.id;
+    app.stop_bot().await;
     // What a kill right after the commit leaves behind: Telegram has forgotten the update.
     let store = Store::open(&app.database_url).await.unwrap();
     let body = json!({
@@ -63,12 +63,8 @@ async fn what_was_received_before_a_kill_is_handled_after_the_restart(#[case] en
     drop(store);
 
     app.start_bot(schema()).await;
-    let user = app.known(id);
+    app.known(id).reads(0, "Что я умею").await;
 
-    // The user has never written to this bot, as far as the emulator knows: it is asked for by
-    // the notice that the update was handled.
-    user.writes("/start").await;
-    user.reads(0, "Здравствуйте").await;
     app.stop_bot().await;
     let store = Store::open(&app.database_url).await.unwrap();
     assert_eq!(store.waiting().await.unwrap(), []);
@@ -147,5 +143,49 @@ async fn an_update_that_cannot_be_read_is_dropped_and_the_next_is_handled() {
     let store = Store::open(&app.database_url).await.unwrap();
     assert_eq!(store.waiting().await.unwrap(), []);
     drop(store);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_telegram_loses_is_sent_again() {
+    let app = App::start().await;
+    let user = app.guest().await;
+    app.fault(&json!({"telegram": "drop_after", "telegram_count": 5})).await;
+
+    let balance = user.writes("/balance").await;
+    user.reads(balance, "Баланс").await;
+    let help = user.writes("/help").await;
+
+    user.reads(help, "Что я умею").await;
+    assert_eq!(user.count("Что-то пошло не так").await, 0);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_update_that_keeps_killing_the_process_is_given_up_and_said() {
+    let mut app = App::start().await;
+    let id = app.guest().await.id;
+    app.stop_bot().await;
+    let store = Store::open(&app.database_url).await.unwrap();
+    let body = json!({
+        "update_id": 5,
+        "message": {
+            "message_id": 1, "date": 1, "text": "/help",
+            "chat": {"id": id, "type": "private", "first_name": "А"},
+            "from": {"id": id, "is_bot": false, "first_name": "А"},
+        },
+    });
+    let received = Received { update_id: 5, chat_id: id, body: body.to_string(), received_ms: 1 };
+    store.receive(&[received]).await.unwrap();
+    for _kill in 0..3 {
+        store.begin_attempt(5).await.unwrap();
+    }
+    store.close().await;
+    drop(store);
+
+    app.start_bot(schema()).await;
+
+    app.known(id).reads(0, "Что-то пошло не так. Деньги не списаны").await;
+    assert_eq!(app.known(id).count("Что я умею").await, 0);
     app.stop().await;
 }

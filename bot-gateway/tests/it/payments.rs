@@ -8,7 +8,7 @@ use proto::payments::v1::PaymentState;
 use proto::reason;
 use rstest::rstest;
 
-use crate::app::{App, User, said};
+use crate::app::{App, Engine, User, said};
 use crate::fakes::{Fault, Payment, to_lend};
 
 /// Opens the payment menu; answers with it.
@@ -145,9 +145,12 @@ async fn a_question_that_was_open_is_asked_again_after_another_sum() {
     app.stop().await;
 }
 
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
 #[tokio::test]
-async fn a_top_up_that_arrived_is_told_once_and_its_link_loses_its_buttons() {
-    let app = App::start().await;
+async fn a_top_up_that_arrived_is_told_once_and_its_link_loses_its_buttons(#[case] engine: Engine) {
+    let app = App::start_on(engine).await;
     let user = app.guest().await;
     let menu = menu(&app, user).await;
     let after = user.presses(&menu, "100 ₽").await;

@@ -15,3 +15,4 @@ mod crediting;
 mod reconciling;
 mod refusing;
 mod running;
+mod with_billing;

@@ -1,0 +1,96 @@
+//! Lists by pages: how long one is, and where it begins.
+
+use proto::billing::v1 as wire;
+use tonic::Status;
+
+use super::requests;
+use super::status::invalid;
+use crate::domain::{Timestamp, TopUp};
+use crate::store::{OpenTopUps, TopUpPlace};
+
+type Read<T> = Result<T, Status>;
+
+/// How many items a page may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit(i32);
+
+impl Limit {
+    /// One more than the page holds, which tells whether there is another page.
+    pub(super) fn with_one_more(self) -> i64 {
+        i64::from(self.0) + 1
+    }
+}
+
+pub(super) fn operations_limit(page_size: i32) -> Read<Limit> {
+    limit(page_size, (20, 100))
+}
+
+pub(super) fn top_ups_limit(page_size: i32) -> Read<Limit> {
+    limit(page_size, (100, 500))
+}
+
+fn limit(page_size: i32, (default, max): (i32, i32)) -> Read<Limit> {
+    match page_size {
+        0 => Ok(Limit(default)),
+        size if (1..=max).contains(&size) => Ok(Limit(size)),
+        _ => Err(invalid("page_size", &format!("must be 1 to {max}, or 0 for {default}"))),
+    }
+}
+
+/// The number below which a page of operations begins.
+pub(super) fn operations_place(page_token: &str) -> Read<i64> {
+    if page_token.is_empty() {
+        return Ok(i64::MAX);
+    }
+    let number = page_token.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(not_a_token)
+}
+
+pub(super) fn open_top_ups(
+    request: &wire::ListOpenTopUpsRequest,
+    limit: Limit,
+) -> Read<OpenTopUps> {
+    let provider = requests::provider(&request.provider)?;
+    let opened_before = match &request.opened_before {
+        None => Timestamp::from_micros(i64::MAX),
+        Some(time) => requests::moment("opened_before", time)?,
+    };
+    let after = match request.page_token.as_str() {
+        "" => None,
+        token => Some(top_up_place(token).ok_or_else(not_a_token)?),
+    };
+    Ok(OpenTopUps { provider, opened_before, after, limit: limit.with_one_more() })
+}
+
+fn not_a_token() -> Status {
+    invalid("page_token", "must be the next_page_token of the page before, or empty")
+}
+
+pub(super) fn top_up_place_text(last: &TopUp) -> String {
+    format!("{}.{}", last.created_at.as_micros(), last.id)
+}
+
+fn top_up_place(token: &str) -> Option<TopUpPlace> {
+    let (created_at, id) = token.split_once('.')?;
+    let created_at = Timestamp::from_micros(created_at.parse().ok()?);
+    Some(TopUpPlace { created_at, id: id.parse().ok()? })
+}
+
+/// One page, and where the next one begins.
+#[derive(Debug)]
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
+    /// Empty on the last page.
+    pub(super) next: String,
+}
+
+impl<T> Page<T> {
+    /// Cuts off the one item more that was read.
+    pub(super) fn cut(mut items: Vec<T>, limit: Limit, place: impl Fn(&T) -> String) -> Self {
+        let size = usize::try_from(limit.0).unwrap_or_default();
+        let has_more = items.len() > size;
+        items.truncate(size);
+        let next = items.last().filter(|_| has_more).map(place).unwrap_or_default();
+        Self { items, next }
+    }
+}

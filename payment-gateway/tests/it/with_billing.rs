@@ -1,0 +1,189 @@
+//! The same promises beside the real billing-svc, on a database of its own.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use billing_svc::clock::SystemClock;
+use billing_svc::domain::{Grant, Kopecks, PriceList};
+use billing_svc::ledger::Rules;
+use billing_svc::server::{self, Database, Listeners, QUEUE_MAX, Settings};
+use proto::billing::v1::{
+    GetAccountRequest, GetTopUpRequest, ListOpenTopUpsRequest, RegisterUserRequest, TopUp,
+    TopUpState,
+};
+use proto::client;
+use proto::payments::v1::PaymentState;
+use proto::reason;
+use proto::service::shutdown::Shutdown;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::app::{AMOUNT, App, USER, reason, until};
+
+const SUCCEEDED: &str = "payment.succeeded";
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A running billing-svc.
+struct Billing {
+    folder: TempDir,
+    address: SocketAddr,
+    shutdown: Shutdown,
+    serving: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Billing {
+    async fn start() -> Self {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (shutdown, serving) = serve(folder.path(), listener).await;
+        let billing = Self { folder, address, shutdown, serving };
+        let request = RegisterUserRequest { user_id: USER, profile: None };
+        billing.client().register_user(request).await.unwrap();
+        billing
+    }
+
+    async fn stop(&mut self) {
+        self.shutdown.request();
+        (&mut self.serving).await.unwrap().unwrap();
+    }
+
+    /// The same database at the same address.
+    async fn start_again(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        (self.shutdown, self.serving) = serve(self.folder.path(), listener).await;
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    fn client(&self) -> client::Billing {
+        client::Billing::new(client::channel(&self.url()).unwrap())
+    }
+
+    async fn balance(&self) -> i64 {
+        let request = GetAccountRequest { user_id: USER };
+        let answer = self.client().get_account(request).await.unwrap();
+        answer.account.unwrap().balance_kopecks
+    }
+
+    async fn top_up(&self, id: &str) -> TopUp {
+        let request = GetTopUpRequest { user_id: USER, top_up_id: id.to_owned() };
+        self.client().get_top_up(request).await.unwrap().top_up.unwrap()
+    }
+
+    async fn open_top_ups(&self) -> usize {
+        let provider = "yookassa".to_owned();
+        let request = ListOpenTopUpsRequest { provider, ..ListOpenTopUpsRequest::default() };
+        self.client().list_open_top_ups(request).await.unwrap().top_ups.len()
+    }
+}
+
+async fn serve(folder: &Path, grpc: TcpListener) -> (Shutdown, JoinHandle<anyhow::Result<()>>) {
+    let url = format!("sqlite://{}", folder.join("billing.db").display());
+    let database = Database::open(&url).await.unwrap();
+    let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = Settings {
+        rules: Rules {
+            prices: PriceList::flat(Kopecks::new(1_000).unwrap()),
+            welcome: Grant::new(4).unwrap(),
+            hold_ttl: HOUR / 2,
+        },
+        clock: Arc::new(SystemClock),
+        sweep_every: HOUR,
+        queue_max: QUEUE_MAX,
+    };
+    let shutdown = Shutdown::new();
+    let serving = server::serve(Listeners { grpc, admin }, database, settings, shutdown.clone());
+    (shutdown, tokio::spawn(serving))
+}
+
+async fn beside(billing: &Billing, more: &[&str]) -> App {
+    let url = format!("--billing-url={}", billing.url());
+    App::with(&[[url.as_str()].as_slice(), more].concat()).await
+}
+
+#[tokio::test]
+async fn what_was_paid_is_credited_once() {
+    let billing = Billing::start().await;
+    let app = beside(&billing, &["--reconcile-every=100ms"]).await;
+    let (top_up_id, payment_id) = app.waiting("bot:draft:1").await;
+    assert_eq!(app.create("bot:draft:1").await.unwrap().top_up_id, top_up_id);
+
+    app.yookassa.pay(&payment_id);
+    let (first, second, third, checked) = tokio::join!(
+        app.notify(SUCCEEDED, &payment_id),
+        app.notify(SUCCEEDED, &payment_id),
+        app.notify(SUCCEEDED, &payment_id),
+        app.check(&top_up_id),
+    );
+
+    assert_eq!((first, second, third), (200, 200, 200));
+    assert_eq!(checked.unwrap().state(), PaymentState::Settled);
+    assert_eq!(billing.balance().await, AMOUNT);
+    assert_eq!(billing.open_top_ups().await, 0);
+    app.finish();
+}
+
+#[tokio::test]
+async fn declined_payments_end_and_unrecorded_ones_are_found() {
+    let billing = Billing::start().await;
+    let app = beside(&billing, &["--reconcile-every=100ms"]).await;
+    let (declined, payment_id) = app.waiting("bot:draft:1").await;
+    app.yookassa.set_down(true);
+    assert_eq!(reason(app.create("bot:draft:2").await), reason::PROVIDER_UNAVAILABLE);
+
+    app.yookassa.decline(&payment_id, "expired_on_confirmation");
+    app.yookassa.set_down(false);
+
+    until("the declined one has ended", || async {
+        billing.top_up(&declined).await.state() == TopUpState::Cancelled
+    })
+    .await;
+    assert_eq!(billing.top_up(&declined).await.cancel_reason, "expired_on_confirmation");
+    let created = app.create("bot:draft:2").await.unwrap();
+    assert!(!created.confirmation_url.is_empty(), "{created:?}");
+    assert_eq!(app.yookassa.count(), 2);
+    assert_eq!(billing.balance().await, 0);
+    app.finish();
+}
+
+#[tokio::test]
+async fn a_notification_waits_for_billing_to_come_back() {
+    let mut billing = Billing::start().await;
+    let app = beside(&billing, &[]).await;
+    let (_, payment_id) = app.waiting("bot:draft:1").await;
+    app.yookassa.pay(&payment_id);
+
+    billing.stop().await;
+    assert_eq!(app.notify(SUCCEEDED, &payment_id).await, 503);
+    billing.start_again().await;
+    until("the notification is taken", || async {
+        app.notify(SUCCEEDED, &payment_id).await == 200
+    })
+    .await;
+
+    assert_eq!(billing.balance().await, AMOUNT);
+    app.finish();
+}
+
+#[tokio::test]
+async fn refusals_of_billing_reach_the_caller() {
+    let billing = Billing::start().await;
+    let app = beside(&billing, &[]).await;
+    app.create("bot:draft:1").await.unwrap();
+
+    let reused = app.create_for(USER, AMOUNT + 1, "bot:draft:1").await;
+    assert_eq!(reason(reused), reason::IDEMPOTENCY_KEY_REUSED);
+    let stranger = app.create_for(USER + 1, AMOUNT, "bot:draft:1").await;
+    assert_eq!(reason(stranger), reason::USER_NOT_FOUND);
+    let nobodys = "018e5f0a-1b2c-7d4e-9f0a-1b2c3d4e5f6a";
+    assert_eq!(reason(app.check(nobodys).await), reason::TOP_UP_NOT_FOUND);
+    assert_eq!(app.yookassa.count(), 1);
+    app.finish();
+}
