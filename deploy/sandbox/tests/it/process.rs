@@ -25,7 +25,7 @@ async fn start(folder: &std::path::Path) -> (Child, String) {
     let (http, https) = line
         .strip_prefix("sandbox: listening on ")
         .and_then(|addresses| addresses.split_once(" and "))
-        .unwrap_or_else(|| panic!("unexpected first line: {line}"));
+        .expect("the first line has both addresses");
     assert!(https.starts_with("https://127.0.0.1:"), "{line}");
     (child, http.to_owned())
 }

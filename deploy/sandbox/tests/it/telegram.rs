@@ -74,6 +74,7 @@ async fn parameters_come_in_every_way_that_telegram_takes() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table: one row per refusal")]
 async fn what_telegram_refuses_is_refused_in_its_words() {
     let sandbox = Sandbox::start().await;
     let id = sandbox.user().await;

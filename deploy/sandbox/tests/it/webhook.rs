@@ -12,11 +12,14 @@ use serde_json::{Value, json};
 use crate::bot::Sandbox;
 use crate::outside::{listen, until};
 
+/// A secret, and the update that came with it.
+type Came = (Option<String>, Value);
+
 /// A bot's door: answers as it was told to, then with 200, and remembers what came.
 #[derive(Clone, Default)]
 struct Door {
     answers: Arc<Mutex<VecDeque<StatusCode>>>,
-    came: Arc<Mutex<Vec<(Option<String>, Value)>>>,
+    came: Arc<Mutex<Vec<Came>>>,
 }
 
 async fn take(State(door): State<Door>, headers: HeaderMap, body: Json<Value>) -> StatusCode {
@@ -36,8 +39,7 @@ impl Door {
 
     fn texts(&self) -> Vec<String> {
         let came = self.came.lock().unwrap();
-        let text =
-            |(_, update): &(_, Value)| update["message"]["text"].as_str().unwrap().to_owned();
+        let text = |(_, update): &Came| update["message"]["text"].as_str().unwrap().to_owned();
         came.iter().map(text).collect()
     }
 }
