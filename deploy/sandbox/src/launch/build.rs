@@ -7,6 +7,16 @@ use anyhow::{Context as _, bail};
 use proto::service::shutdown::Shutdown;
 use tokio::process::Command;
 
+/// What `cargo run` sets for the program that it runs. Build scripts look at some of it, and would
+/// take the change for a reason to compile ring and all that uses it again.
+const SET_BY_CARGO_RUN: [&str; 5] = [
+    "CARGO_BIN_NAME",
+    "CARGO_CRATE_NAME",
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PRIMARY_PACKAGE",
+];
+
 /// The folder of the services' binaries, up to date if cargo runs us.
 pub(super) async fn binaries(shutdown: &Shutdown) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("find the sandbox's own binary")?;
@@ -29,6 +39,12 @@ async fn build(cargo: OsString, folder: &Path, shutdown: &Shutdown) -> anyhow::R
         .args(["--profile", profile(folder)])
         .current_dir(workspace)
         .kill_on_drop(true);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || SET_BY_CARGO_RUN.contains(&text.as_ref()) {
+            command.env_remove(name);
+        }
+    }
     tracing::info!("building the services");
     let built = shutdown.until(async { command.status().await }).await;
     let Some(status) = built else { bail!("stopped while building the services") };
