@@ -1,10 +1,11 @@
 //! What comes in is checked: a clear refusal each, nothing made and nothing lost.
 
+use std::time::Duration;
+
 use proto::media::v1 as wire;
 use proto::media::v1::{JobState, Mode};
 use proto::reason;
 use rstest::rstest;
-use tonic::Code;
 
 use crate::app::{App, USER, refused};
 use crate::database::Engine;
@@ -131,7 +132,10 @@ async fn work_begins_for_a_reserved_operation_of_its_type_only(
 
     app.billing.set_down(true);
     let waits = app.billing.reserve(USER, "generate");
-    assert_eq!(submit(waits.clone()).await.unwrap_err().code(), Code::Unavailable);
+    let impatient = app.media().with_deadline(Duration::from_secs(2));
+    let unknown = impatient.submit_job(app.request(Mode::Generate, &waits, vec![])).await;
+    let unknown = unknown.unwrap_err();
+    assert!(proto::client::is_unknown(&unknown), "{unknown:?}");
     app.billing.set_down(false);
     for operation in [of_another, other_type, expired, waits] {
         assert_eq!(refused(app.job(&operation).await), reason::JOB_NOT_FOUND);
