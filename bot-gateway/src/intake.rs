@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use crate::app::App;
 use crate::executor::Executor;
 use crate::store::{Received, now_ms};
-use crate::telegram::{PollError, TelegramError};
+use crate::telegram::{PollError, TelegramError, complete};
 
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(64);
@@ -37,9 +37,10 @@ pub async fn introduce(app: &App, shutdown: &Shutdown) -> Result<Option<Me>, Wro
         match shutdown.until(app.telegram.me()).await {
             None => return Ok(None),
             Some(Ok(me)) => return Ok(Some(me)),
-            Some(Err(TelegramError::Refused(teloxide::ApiError::InvalidToken))) => {
-                return Err(WrongToken);
-            }
+            Some(Err(
+                TelegramError::Unauthorized
+                | TelegramError::Refused(teloxide::ApiError::InvalidToken),
+            )) => return Err(WrongToken),
             Some(Err(error)) => {
                 tracing::warn!(error.cause = %error, "telegram is away, trying again");
             }
@@ -159,6 +160,8 @@ fn received(update: &Value, received_ms: i64) -> Option<Received> {
         tracing::warn!("something without an update_id came, dropped");
         return None;
     };
+    let mut update = update.clone();
+    complete(&mut update);
     let body = update.to_string();
     // Out of text: teloxide cannot read an update out of a `Value`.
     let parsed = serde_json::from_str::<Update>(&body).ok();

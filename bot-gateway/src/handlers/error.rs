@@ -42,7 +42,12 @@ impl HandlerError {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Away { .. } | Self::Store(_) | Self::Telegram(TelegramError::Unknown(_)) => true,
-            Self::Telegram(TelegramError::Gone | TelegramError::Refused(_))
+            Self::Telegram(
+                TelegramError::Gone
+                | TelegramError::Refused(_)
+                | TelegramError::Unauthorized
+                | TelegramError::Conflict(_),
+            )
             | Self::Refused { .. }
             | Self::Incomplete(_)
             | Self::Panic => false,
@@ -55,7 +60,7 @@ impl HandlerError {
             Self::Away { .. } => Some(text::problems::SERVICE_AWAY),
             Self::Telegram(TelegramError::Gone) => None,
             Self::Store(_)
-            | Self::Telegram(TelegramError::Refused(_) | TelegramError::Unknown(_))
+            | Self::Telegram(_)
             | Self::Refused { .. }
             | Self::Incomplete(_)
             | Self::Panic => Some(text::problems::APOLOGY),

@@ -1,28 +1,20 @@
 //! Sending, editing and deleting messages.
 
-use std::fmt;
+use std::future::Future;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
-use teloxide::net::default_reqwest_settings;
-use teloxide::payloads::{
-    EditMessageTextSetters as _, SendDocumentSetters as _, SendMessageSetters as _,
-    SendPhotoSetters as _,
-};
-use teloxide::prelude::{Request, Requester as _};
-use teloxide::requests::Output;
-use teloxide::types::{
-    BotCommand, CallbackQueryId, ChatId, InlineKeyboardMarkup, Me, Message, MessageId, ParseMode,
-};
-use teloxide::{ApiError, Bot};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use teloxide::ApiError;
+use teloxide::types::{BotCommand, CallbackQueryId, ChatId, InlineKeyboardMarkup, Me, MessageId};
 use tokio::time::sleep;
 use url::Url;
 
-use super::error::{TelegramError, Verdict, chain, judge, redact};
-use super::files::Outgoing;
+use super::complete::complete_me;
+use super::error::{TelegramError, Verdict};
+use super::files::{Outgoing, UploadKind};
+use super::wire::{Told, Wire};
 
-/// Uploads and downloads take longer than teloxide's 17 s.
-const TRANSFER_TIMEOUT: Duration = Duration::from_secs(90);
 /// How often one call is sent, when its outcome is unknown.
 const TRIES_MAX: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
@@ -30,22 +22,12 @@ const PAUSE: Duration = Duration::from_millis(500);
 const FLOOD_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// The bot's account at Telegram.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Telegram {
-    /// For calls that are answered at once.
-    pub(super) quick: Bot,
-    /// For files.
-    pub(super) transfer: Bot,
-    token: SecretString,
+    pub(super) wire: Wire,
 }
 
-impl fmt::Debug for Telegram {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Telegram").finish_non_exhaustive()
-    }
-}
-
-/// The id of a message that was sent; `None` where Telegram's answer could not be read.
+/// The id of a message that was sent; `None` where Telegram's answer does not say.
 pub type Sent = Option<MessageId>;
 
 impl Telegram {
@@ -53,49 +35,31 @@ impl Telegram {
     ///
     /// # Errors
     /// When no HTTP client can be made.
-    pub fn new(token: SecretString, mut api_url: Url) -> Result<Self, TelegramError> {
-        let path = api_url.path().trim_end_matches('/').to_owned();
-        api_url.set_path(&path);
-        // A proxy that is set up for the way to Telegram does not lead back to this machine.
-        let is_local = match api_url.host() {
-            Some(url::Host::Domain(name)) => name == "localhost",
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
-        let bot = |timeout: Option<Duration>| {
-            let mut settings = default_reqwest_settings();
-            if is_local {
-                settings = settings.no_proxy();
-            }
-            if let Some(timeout) = timeout {
-                settings = settings.timeout(timeout);
-            }
-            let client = settings.build().map_err(|error| TelegramError::Unknown(chain(&error)))?;
-            Ok(Bot::with_client(token.expose_secret(), client).set_api_url(api_url.clone()))
-        };
-        Ok(Self { quick: bot(None)?, transfer: bot(Some(TRANSFER_TIMEOUT))?, token: token.clone() })
+    pub fn new(token: SecretString, api_url: Url) -> Result<Self, TelegramError> {
+        Ok(Self { wire: Wire::new(token, api_url)? })
     }
 
     /// Who the bot is.
     pub async fn me(&self) -> Result<Me, TelegramError> {
-        let me = self.call(|| self.quick.get_me()).await?;
-        me.done.ok_or_else(|| TelegramError::Unknown("the answer cannot be read".to_owned()))
+        let mut me = self.call("getMe", json!({})).await?;
+        complete_me(&mut me, self.wire.bot_id());
+        serde_json::from_value(me)
+            .map_err(|_| TelegramError::Unknown("the answer cannot be read".to_owned()))
     }
 
     /// Forgets a webhook, which would keep updates from being asked for.
     pub async fn delete_webhook(&self) -> Result<(), TelegramError> {
-        self.call(|| self.quick.delete_webhook()).await.map(drop)
+        self.call_once("deleteWebhook", json!({})).await
     }
 
     /// Sets the commands that Telegram's clients offer.
     pub async fn set_commands(&self, commands: &[BotCommand]) -> Result<(), TelegramError> {
-        self.call(|| self.quick.set_my_commands(commands.to_vec())).await.map(drop)
+        self.call_once("setMyCommands", json!({ "commands": commands })).await
     }
 
     /// Tells the user's client that a button press was seen.
     pub async fn answer(&self, id: &CallbackQueryId) -> Result<(), TelegramError> {
-        self.call_once(|| self.quick.answer_callback_query(id.clone())).await.map(drop)
+        self.call_once("answerCallbackQuery", json!({ "callback_query_id": id })).await
     }
 
     /// Sends a message.
@@ -105,26 +69,19 @@ impl Telegram {
         html: &str,
         keyboard: Option<InlineKeyboardMarkup>,
     ) -> Result<Sent, TelegramError> {
-        let send = |text: String, mode: Option<ParseMode>| {
-            let keyboard = keyboard.clone();
-            async move {
-                self.call(|| {
-                    let mut request = self.quick.send_message(chat, text.clone());
-                    request.parse_mode = mode;
-                    match keyboard.clone() {
-                        Some(keyboard) => request.reply_markup(keyboard),
-                        None => request,
-                    }
-                })
-                .await
-            }
-        };
-        match send(html.to_owned(), Some(ParseMode::Html)).await {
-            Err(TelegramError::Refused(ApiError::CantParseEntities(_))) => {
-                send(plain(html), None).await.map(|answer| answer.message_id())
-            }
-            other => other.map(|answer| answer.message_id()),
+        let mut message = json!({ "chat_id": chat, "text": html, "parse_mode": "HTML" });
+        if let Some(keyboard) = keyboard {
+            message["reply_markup"] = json!(keyboard);
         }
+        let sent = match self.call("sendMessage", message.clone()).await {
+            Err(TelegramError::Refused(ApiError::CantParseEntities(_))) => {
+                message["text"] = plain(html).into();
+                message["parse_mode"] = Value::Null;
+                self.call("sendMessage", message).await
+            }
+            other => other,
+        };
+        sent.map(|message| message_id(&message))
     }
 
     /// Changes a message of the bot.
@@ -135,16 +92,13 @@ impl Telegram {
         html: &str,
         keyboard: Option<InlineKeyboardMarkup>,
     ) -> Result<(), TelegramError> {
-        self.call(|| {
-            let request =
-                self.quick.edit_message_text(chat, message, html).parse_mode(ParseMode::Html);
-            match keyboard.clone() {
-                Some(keyboard) => request.reply_markup(keyboard),
-                None => request,
-            }
-        })
-        .await
-        .map(drop)
+        let mut change = json!({
+            "chat_id": chat, "message_id": message.0, "text": html, "parse_mode": "HTML",
+        });
+        if let Some(keyboard) = keyboard {
+            change["reply_markup"] = json!(keyboard);
+        }
+        self.call("editMessageText", change).await.map(drop)
     }
 
     /// Takes the buttons of a message away.
@@ -153,16 +107,19 @@ impl Telegram {
         chat: ChatId,
         message: MessageId,
     ) -> Result<(), TelegramError> {
-        self.call(|| self.quick.edit_message_reply_markup(chat, message)).await.map(drop)
+        let change = json!({ "chat_id": chat, "message_id": message.0 });
+        self.call("editMessageReplyMarkup", change).await.map(drop)
     }
 
     /// Deletes a message.
     pub async fn delete(&self, chat: ChatId, message: MessageId) -> Result<(), TelegramError> {
-        self.call(|| self.quick.delete_message(chat, message)).await.map(drop)
+        let which = json!({ "chat_id": chat, "message_id": message.0 });
+        self.call("deleteMessage", which).await.map(drop)
     }
 
-    /// Sends a picture: as a photo where Telegram shows it well, else, and where Telegram will
-    /// not take it as a photo, as a file.
+    /// Sends a picture: as a photo where Telegram shows it well, and else as a file. Where
+    /// Telegram will not take it in one way, it is sent in the others: a picture that was paid for
+    /// fails neither on its form nor on its caption.
     pub async fn send_picture(
         &self,
         chat: ChatId,
@@ -170,155 +127,75 @@ impl Telegram {
         html: &str,
         keyboard: Option<InlineKeyboardMarkup>,
     ) -> Result<Sent, TelegramError> {
-        if picture.is_photo() {
-            match self.send_photo(chat, picture, html, keyboard.clone()).await {
+        let (first, second) = match picture.is_photo() {
+            true => (UploadKind::Photo, UploadKind::Document),
+            false => (UploadKind::Document, UploadKind::Photo),
+        };
+        let caption = plain(html);
+        let ways = [(first, html, true), (second, html, true), (first, caption.as_str(), false)];
+        let mut refused = None;
+        for (kind, caption, is_html) in ways {
+            let upload = || picture.form(kind, chat, (caption, is_html), keyboard.as_ref());
+            let sent = self.sent(|| async {
+                let form = upload().map_err(Verdict::Failed)?;
+                self.wire.call(kind.method(), Told::Form(form)).await
+            });
+            match sent.await {
                 Err(TelegramError::Refused(error)) => {
-                    tracing::warn!(error.cause = ?error, "photo refused, sending it as a file");
+                    tracing::warn!(error.cause = ?error, method = kind.method(), "picture refused");
+                    refused.get_or_insert(error);
                 }
-                other => return other,
+                other => return other.map(|message| message_id(&message)),
             }
         }
-        match self.send_file(chat, picture, html, keyboard.clone()).await {
-            Err(TelegramError::Refused(error)) => {
-                // A picture that was paid for never fails on its caption.
-                tracing::warn!(error.cause = ?error, "file refused, sending it with a plain caption");
-                self.send_plain_file(chat, picture, html, keyboard).await
-            }
-            other => other,
-        }
+        let error = refused.unwrap_or(ApiError::Unknown("no way to send it".to_owned()));
+        Err(TelegramError::Refused(error))
     }
 
-    async fn send_photo(
-        &self,
-        chat: ChatId,
-        picture: &Outgoing,
-        html: &str,
-        keyboard: Option<InlineKeyboardMarkup>,
-    ) -> Result<Sent, TelegramError> {
-        self.call(|| {
-            let request = self
-                .transfer
-                .send_photo(chat, picture.input_file())
-                .caption(html)
-                .parse_mode(ParseMode::Html);
-            match keyboard.clone() {
-                Some(keyboard) => request.reply_markup(keyboard),
-                None => request,
-            }
-        })
-        .await
-        .map(|answer| answer.message_id())
+    /// Calls a method until it is done or refused, a few times.
+    pub(super) async fn call(&self, method: &str, body: Value) -> Result<Value, TelegramError> {
+        self.sent(|| self.wire.call(method, Told::Json(body.clone()))).await
     }
 
-    async fn send_file(
-        &self,
-        chat: ChatId,
-        picture: &Outgoing,
-        html: &str,
-        keyboard: Option<InlineKeyboardMarkup>,
-    ) -> Result<Sent, TelegramError> {
-        self.call(|| {
-            let request = self
-                .transfer
-                .send_document(chat, picture.input_file())
-                .caption(html)
-                .parse_mode(ParseMode::Html);
-            match keyboard.clone() {
-                Some(keyboard) => request.reply_markup(keyboard),
-                None => request,
-            }
-        })
-        .await
-        .map(|answer| answer.message_id())
-    }
-
-    async fn send_plain_file(
-        &self,
-        chat: ChatId,
-        picture: &Outgoing,
-        html: &str,
-        keyboard: Option<InlineKeyboardMarkup>,
-    ) -> Result<Sent, TelegramError> {
-        self.call(|| {
-            let request =
-                self.transfer.send_document(chat, picture.input_file()).caption(plain(html));
-            match keyboard.clone() {
-                Some(keyboard) => request.reply_markup(keyboard),
-                None => request,
-            }
-        })
-        .await
-        .map(|answer| answer.message_id())
-    }
-
-    /// Sends a request until it is done or refused, a few times.
-    pub(super) async fn call<R>(
-        &self,
-        make: impl Fn() -> R,
-    ) -> Result<Answer<Output<R>>, TelegramError>
+    async fn sent<F>(&self, make: impl Fn() -> F) -> Result<Value, TelegramError>
     where
-        R: Request<Err = teloxide::RequestError>,
+        F: Future<Output = Result<Value, Verdict>>,
     {
         let mut waited = Duration::ZERO;
         let mut tries = 1;
         loop {
-            let error = match make().send().await {
-                Ok(done) => return Ok(Answer { done: Some(done), raw_message_id: None }),
-                Err(error) => error,
-            };
-            match judge(error, self.token()) {
-                Verdict::Done(raw_message_id) => return Ok(Answer { done: None, raw_message_id }),
-                Verdict::Wait(time) if waited + time <= FLOOD_WAIT_MAX => {
+            match make().await {
+                Ok(result) => return Ok(result),
+                Err(Verdict::Wait(time)) if waited + time <= FLOOD_WAIT_MAX => {
                     tracing::info!(duration_ms = time.as_millis(), "telegram asks to wait");
                     waited += time;
                     sleep(time).await;
                 }
-                Verdict::Wait(_) => {
+                Err(Verdict::Wait(_)) => {
                     return Err(TelegramError::Unknown("asked to wait for too long".to_owned()));
                 }
-                Verdict::Failed(TelegramError::Unknown(_)) if tries < TRIES_MAX => {
+                Err(Verdict::Failed(TelegramError::Unknown(_))) if tries < TRIES_MAX => {
                     sleep(PAUSE * tries).await;
                     tries += 1;
                 }
-                Verdict::Failed(error) => return Err(error),
+                Err(Verdict::Failed(error)) => return Err(error),
             }
         }
     }
 
-    /// Sends a request whose repeat would not help.
-    async fn call_once<R>(&self, make: impl Fn() -> R) -> Result<(), TelegramError>
-    where
-        R: Request<Err = teloxide::RequestError>,
-    {
-        match make().send().await.map_err(|error| judge(error, self.token())) {
-            Ok(_) | Err(Verdict::Done(_)) => Ok(()),
+    /// Calls a method whose repeat would not help, or is not worth waiting for.
+    async fn call_once(&self, method: &str, body: Value) -> Result<(), TelegramError> {
+        match self.wire.call(method, Told::Json(body)).await {
+            Ok(_) => Ok(()),
             Err(Verdict::Wait(_)) => Err(TelegramError::Unknown("asked to wait".to_owned())),
             Err(Verdict::Failed(error)) => Err(error),
         }
     }
-
-    pub(super) fn token(&self) -> &str {
-        self.token.expose_secret()
-    }
-
-    /// A text without the bot's token.
-    pub(super) fn redacted(&self, error: &dyn std::error::Error) -> String {
-        redact(&chain(error), self.token())
-    }
 }
 
-/// What Telegram answered to a call that was done.
-pub(super) struct Answer<T> {
-    /// `None` where the answer could not be read.
-    pub(super) done: Option<T>,
-    raw_message_id: Option<i32>,
-}
-
-impl Answer<Message> {
-    fn message_id(&self) -> Sent {
-        let read = self.done.as_ref().map(|message| message.id);
-        read.or(self.raw_message_id.map(MessageId))
-    }
+fn message_id(message: &Value) -> Sent {
+    let id = message.get("message_id")?.as_i64()?;
+    i32::try_from(id).ok().map(MessageId)
 }
 
 /// Our own HTML without its tags.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use teloxide::{ApiError, RequestError};
+use serde_json::Value;
+use teloxide::ApiError;
 
 /// Why a call was not done, or may not have been done.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -13,41 +14,47 @@ pub enum TelegramError {
     /// Telegram will never take it.
     #[error("telegram refused: {0}")]
     Refused(ApiError),
+    /// The token is not known, or no longer.
+    #[error("telegram does not know the bot")]
+    Unauthorized,
+    /// Another process asks for the same bot's updates, or a webhook is set.
+    #[error("telegram gives the updates elsewhere: {0}")]
+    Conflict(String),
     /// It may have been done.
     #[error("telegram does not answer: {0}")]
     Unknown(String),
 }
 
-/// What to do about an error of teloxide.
+impl TelegramError {
+    /// Whether the same will be refused for ever, or there is nobody left to take it. "Not Found"
+    /// is about the token or the address, which somebody may set right.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Gone => true,
+            Self::Refused(error) => *error != ApiError::InvalidToken,
+            Self::Unauthorized | Self::Conflict(_) | Self::Unknown(_) => false,
+        }
+    }
+}
+
+/// What to do about a call that was not answered with a result.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    /// Done, though the answer cannot be read; with the message's id, if there was one.
-    Done(Option<i32>),
     /// Wait so long, then send it again.
     Wait(Duration),
     /// Give up, or send it again if it is unknown.
     Failed(TelegramError),
 }
 
-/// Judges an error; `token` is taken out of whatever is kept of it.
-pub(super) fn judge(error: RequestError, token: &str) -> Verdict {
+/// Judges a refusal by its code and its description.
+pub(super) fn judge(code: u16, description: String) -> Result<Value, Verdict> {
+    let error = serde_json::from_value(Value::String(description.clone()))
+        .unwrap_or(ApiError::Unknown(description));
     match error {
-        RequestError::Api(ApiError::MessageNotModified) => Verdict::Done(None),
-        RequestError::Api(error) if is_gone(&error) => Verdict::Failed(TelegramError::Gone),
-        RequestError::Api(error) => Verdict::Failed(TelegramError::Refused(error)),
-        RequestError::MigrateToChatId(_) => Verdict::Failed(TelegramError::Gone),
-        RequestError::RetryAfter(seconds) => Verdict::Wait(seconds.duration()),
-        RequestError::InvalidJson { raw, .. } => match answered(&raw) {
-            Some(message_id) => Verdict::Done(message_id),
-            None => unknown("the answer cannot be read".to_owned()),
-        },
-        RequestError::Network(error) => unknown(redact(&chain(&*error), token)),
-        RequestError::Io(error) => unknown(error.to_string()),
+        ApiError::MessageNotModified => Ok(Value::Null),
+        error if code == 403 || is_gone(&error) => Err(Verdict::Failed(TelegramError::Gone)),
+        error => Err(Verdict::Failed(TelegramError::Refused(error))),
     }
-}
-
-fn unknown(cause: String) -> Verdict {
-    Verdict::Failed(TelegramError::Unknown(cause))
 }
 
 fn is_gone(error: &ApiError) -> bool {
@@ -60,17 +67,6 @@ fn is_gone(error: &ApiError) -> bool {
         | ApiError::CantTalkWithBots => true,
         ApiError::Unknown(text) => text.starts_with("Forbidden"),
         _ => false,
-    }
-}
-
-/// The answer of a newer Bot API that this version cannot read in full: it was done all the same.
-fn answered(raw: &str) -> Option<Option<i32>> {
-    let answer: serde_json::Value = serde_json::from_str(raw).ok()?;
-    if answer.get("ok")?.as_bool()? {
-        let id = answer.pointer("/result/message_id").and_then(serde_json::Value::as_i64);
-        Some(id.and_then(|id| i32::try_from(id).ok()))
-    } else {
-        None
     }
 }
 
@@ -106,28 +102,14 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_message_with_an_unreadable_answer_is_done() {
-        let error = |raw: &str| RequestError::InvalidJson {
-            source: std::sync::Arc::new(serde_json::from_str::<u8>("x").unwrap_err()),
-            raw: raw.into(),
-        };
-
-        let done = judge(error(r#"{"ok":true,"result":{"message_id":7,"new":[]}}"#), "t");
-        assert!(matches!(done, Verdict::Done(Some(7))), "{done:?}");
-        let unknown = judge(error("<html>bad gateway</html>"), "t");
-        assert!(matches!(unknown, Verdict::Failed(TelegramError::Unknown(_))), "{unknown:?}");
-    }
-
-    #[test]
     fn a_user_who_cannot_be_written_to_is_gone() {
         for text in [
             "Forbidden: bot was blocked by the user",
             "Forbidden: bot can't initiate conversation with a user",
             "Bad Request: chat not found",
         ] {
-            let error: ApiError = serde_json::from_value(text.into()).unwrap();
-            let verdict = judge(RequestError::Api(error), "t");
-            assert!(matches!(verdict, Verdict::Failed(TelegramError::Gone)), "{text}");
+            let verdict = judge(400, text.to_owned());
+            assert!(matches!(verdict, Err(Verdict::Failed(TelegramError::Gone))), "{text}");
         }
     }
 }

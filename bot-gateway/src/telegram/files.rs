@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+use telegram_http::Body;
+use telegram_http::multipart::{Form, Part};
 use teloxide::ApiError;
-use teloxide::net::Download as _;
-use teloxide::prelude::Requester as _;
-use teloxide::types::{FileId, InputFile};
+use teloxide::types::{ChatId, InlineKeyboardMarkup};
 
 use super::calls::Telegram;
 use super::error::TelegramError;
@@ -33,8 +34,8 @@ pub enum DownloadError {
 impl Telegram {
     /// Downloads a file of at most [`FILE_BYTES_MAX`].
     pub async fn download(&self, file_id: &str) -> Result<Vec<u8>, DownloadError> {
-        let file = match self.call(|| self.quick.get_file(FileId(file_id.to_owned()))).await {
-            Ok(answer) => answer.done.ok_or_else(|| unknown("the answer cannot be read"))?,
+        let file = match self.call("getFile", json!({ "file_id": file_id })).await {
+            Ok(file) => file,
             Err(TelegramError::Refused(ApiError::Unknown(text)))
                 if text.contains("file is too big") =>
             {
@@ -43,10 +44,20 @@ impl Telegram {
             Err(TelegramError::Refused(error)) => return Err(DownloadError::Refused(error)),
             Err(error) => return Err(unknown(&error.to_string())),
         };
-        let mut pieces = Box::pin(self.transfer.download_file_stream(&file.path));
+        let size = file.get("file_size").and_then(Value::as_u64).unwrap_or(0);
+        if usize::try_from(size).map_or(true, |size| size > FILE_BYTES_MAX) {
+            return Err(DownloadError::TooLarge);
+        }
+        let path = file.get("file_path").and_then(Value::as_str);
+        let path = path.ok_or_else(|| unknown("the answer names no file"))?;
+        let mut pieces = match self.wire.file(path).await {
+            Ok(answer) => Box::pin(answer.bytes_stream()),
+            Err(TelegramError::Refused(error)) => return Err(DownloadError::Refused(error)),
+            Err(error) => return Err(unknown(&error.to_string())),
+        };
         let mut bytes = Vec::new();
         while let Some(piece) = pieces.next().await {
-            let piece = piece.map_err(|error| unknown(&self.redacted(&error)))?;
+            let piece = piece.map_err(|error| unknown(&self.wire.redacted(&error)))?;
             if bytes.len() + piece.len() > FILE_BYTES_MAX {
                 return Err(DownloadError::TooLarge);
             }
@@ -93,13 +104,57 @@ impl Outgoing {
             && self.bytes.get(COLOUR_TYPE_AT).is_some_and(|colour| matches!(colour, 4 | 6))
     }
 
-    pub(super) fn input_file(&self) -> InputFile {
-        let name = match self.content_type.as_str() {
-            "image/png" => "media-lab.png",
-            "image/webp" => "media-lab.webp",
-            _ => "media-lab.jpg",
+    /// The form that sends it; `caption` comes with whether it is HTML.
+    pub(super) fn form(
+        &self,
+        kind: UploadKind,
+        chat: ChatId,
+        (caption, is_html): (&str, bool),
+        keyboard: Option<&InlineKeyboardMarkup>,
+    ) -> Result<Form, TelegramError> {
+        let (name, mime) = match self.content_type.as_str() {
+            "image/png" => ("media-lab.png", "image/png"),
+            "image/webp" => ("media-lab.webp", "image/webp"),
+            _ => ("media-lab.jpg", "image/jpeg"),
         };
-        InputFile::memory(self.bytes.clone()).file_name(name)
+        let size = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
+        // The body shares the picture's memory.
+        let file = Part::stream_with_length(Body::from(self.bytes.clone()), size)
+            .file_name(name)
+            .mime_str(mime)
+            .map_err(|error| TelegramError::Unknown(error.to_string()))?;
+        let mut form =
+            Form::new().text("chat_id", chat.0.to_string()).text("caption", caption.to_owned());
+        if is_html {
+            form = form.text("parse_mode", "HTML");
+        }
+        if let Some(keyboard) = keyboard {
+            form = form.text("reply_markup", json!(keyboard).to_string());
+        }
+        Ok(form.part(kind.field(), file))
+    }
+}
+
+/// In which form Telegram shows a picture.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum UploadKind {
+    Photo,
+    Document,
+}
+
+impl UploadKind {
+    pub(super) fn method(self) -> &'static str {
+        match self {
+            Self::Photo => "sendPhoto",
+            Self::Document => "sendDocument",
+        }
+    }
+
+    fn field(self) -> &'static str {
+        match self {
+            Self::Photo => "photo",
+            Self::Document => "document",
+        }
     }
 }
 

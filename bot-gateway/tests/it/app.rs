@@ -39,6 +39,8 @@ pub(crate) struct App {
     pub(crate) base: String,
     pub(crate) services: SocketAddr,
     pub(crate) database_url: String,
+    /// Another Telegram than the sandbox's.
+    pub(crate) telegram_url: Option<String>,
     postgres: Option<(String, String)>,
     http: Client,
     sandbox: Shutdown,
@@ -74,6 +76,7 @@ impl App {
             base: format!("http://{}", server.http),
             services,
             database_url,
+            telegram_url: None,
             postgres,
             http: Client::builder().no_proxy().build().unwrap(),
             sandbox: keep(sandbox, server),
@@ -96,9 +99,11 @@ impl App {
     /// The settings of a bot here, as its command line has them.
     pub(crate) fn settings(&self) -> Vec<String> {
         let services = format!("http://{}", self.services);
+        let sandbox = format!("{}/telegram", self.base);
+        let telegram = self.telegram_url.as_ref().unwrap_or(&sandbox);
         vec![
             format!("--telegram-bot-token={TOKEN}"),
-            format!("--telegram-api-url={}/telegram", self.base),
+            format!("--telegram-api-url={telegram}"),
             format!("--bot-database-url={}", self.database_url),
             "--bot-admin-listen=127.0.0.1:0".to_owned(),
             format!("--billing-url={services}"),

@@ -27,7 +27,7 @@ async fn start_greets_the_user_and_shows_seven_modes_and_the_payment_button() {
     ] {
         assert!(buttons.contains(&format!("\"{data}\"")), "{data} in {buttons}");
     }
-    assert_eq!(app.seen("SetMyCommands").await, [200]);
+    assert_eq!(app.seen("setMyCommands").await, [200]);
     app.stop().await;
 }
 

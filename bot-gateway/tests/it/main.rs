@@ -11,3 +11,4 @@ mod payments;
 mod inbox;
 mod input;
 mod process;
+mod plain;
