@@ -73,6 +73,11 @@ async fn deliver(app: &App, event: &Event) -> Result<(), HandlerError> {
             Err(HandlerError::Telegram(TelegramError::Gone)) => {
                 tracing::info!(user.id = event.user_id, event.number, "nobody to tell");
             }
+            // What can never be told must not keep the user's later events waiting.
+            Err(HandlerError::Telegram(error)) if error.is_final() => {
+                tracing::error!(user.id = event.user_id, event.number, error.cause = %error,
+                    "event cannot be told");
+            }
             Err(error) => return Err(error),
         }
         app.store.keep_told(&key).await?;

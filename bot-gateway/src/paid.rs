@@ -21,7 +21,6 @@ use crate::keyboard;
 use crate::money::Kopecks;
 use crate::store::{Job, JobState, Source, StoreError, now_ms};
 use crate::talk::Talk;
-use crate::telegram::TelegramError;
 use crate::text;
 use crate::text::jobs::{Paid, Refusal};
 use crate::told;
@@ -229,6 +228,10 @@ async fn give_back(app: &App, job: Job) -> Result<Outcome, HandlerError> {
 }
 
 async fn tell_refused(app: &App, job: &Job) -> Result<(), HandlerError> {
+    // Where the hold ran out first, the user was told already what came back.
+    if app.store.was_told(&told::came_back(&job.operation_id)).await? {
+        return Ok(());
+    }
     let why = match job.refusal.as_str() {
         reason::INPUT_NOT_FOUND => Refusal::InputsLost,
         reason::PROMPT_TOO_LONG => Refusal::PromptTooLong,
@@ -238,7 +241,10 @@ async fn tell_refused(app: &App, job: &Job) -> Result<(), HandlerError> {
     let chat = ChatId(job.chat_id);
     let said = text::jobs::refused(why, paid(app, job).await);
     match app.telegram.send(chat, &said, Some(keyboard::menu())).await {
-        Ok(_) | Err(TelegramError::Gone) => {}
+        Ok(_) => {}
+        Err(error) if error.is_final() => {
+            tracing::warn!(operation.id = %job.operation_id, error.cause = %error, "user not told");
+        }
         Err(error) => return Err(error.into()),
     }
     app.store.keep_told(&told::came_back(&job.operation_id)).await?;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::billing::v1::{GetOperationRequest, OperationState};
+use proto::billing::v1::{GetOperationRequest, OperationState, RefundRequest};
 use proto::media::v1::{
     AckResultsRequest, Job as WorkerJob, JobId, JobState as WorkerState, WatchResultsResponse,
     watch_results_response::Update,
@@ -36,6 +36,8 @@ const SENDING_MAX: usize = 64;
 /// A result that cannot be sent now is lent to us again; until then it is tried so often.
 const TRIES_MAX: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(2);
+/// Who refunds work that was done and could not be delivered.
+const ACTOR: &str = "bot-gateway";
 
 /// Tells users about their jobs until the shutdown.
 pub async fn run(app: Arc<App>, shutdown: Shutdown) {
@@ -73,7 +75,11 @@ async fn progress(app: &Arc<App>, job: &WorkerJob) {
     };
     let text = match job.state() {
         WorkerState::Queued => text::jobs::queued(job.queue_position.map_or(0, i64::from)),
-        WorkerState::Running => text::jobs::running(known.mode).to_owned(),
+        WorkerState::Running => match job.queue_position {
+            // In the provider's queue.
+            Some(before) => text::jobs::queued(i64::from(before)),
+            None => text::jobs::running(known.mode).to_owned(),
+        },
         WorkerState::Unspecified | WorkerState::Succeeded | WorkerState::Failed => return,
     };
     app.statuses.show(app, &known, text);
@@ -107,6 +113,10 @@ async fn deliver(app: &App, job: &WorkerJob) -> Result<(), HandlerError> {
                 state = job.state().as_str_name(), "result delivered"),
             Err(HandlerError::Telegram(TelegramError::Gone)) => tracing::info!(
                 user.id = job.user_id, operation.id = %job.operation_id, "nobody to deliver to"),
+            // What can never be told must not keep the user's later results waiting.
+            Err(HandlerError::Telegram(error)) if error.is_final() => tracing::error!(
+                user.id = job.user_id, operation.id = %job.operation_id, error.cause = %error,
+                "result cannot be told"),
             Err(error) => return Err(error),
         }
         app.store.keep_told(&key).await?;
@@ -136,8 +146,8 @@ async fn send_result(app: &App, job: &WorkerJob, known: Option<&Job>) -> Result<
         {
             tracing::error!(operation.id = %job.operation_id, error.cause = ?status,
                 "result is no longer kept");
-            app.telegram.send(chat, text::jobs::RESULT_LOST, Some(keyboard::menu())).await?;
-            return Ok(());
+            let why = "the result was lost before it was delivered";
+            return give_back(app, job, chat, (text::jobs::RESULT_LOST, why)).await;
         }
         Err(status) => return Err(HandlerError::of("FetchResult")(status)),
     };
@@ -151,7 +161,34 @@ async fn send_result(app: &App, job: &WorkerJob, known: Option<&Job>) -> Result<
     };
     let caption = text::jobs::result(mode, paid);
     let keyboard = keyboard::after_result(mode);
-    app.telegram.send_picture(chat, &picture, &caption, Some(keyboard)).await?;
+    match app.telegram.send_picture(chat, &picture, &caption, Some(keyboard)).await {
+        Err(error @ TelegramError::Refused(_)) if error.is_final() => {
+            tracing::error!(operation.id = %job.operation_id, error.cause = %error,
+                "result cannot be sent");
+            let why = "telegram did not take the result";
+            give_back(app, job, chat, (text::jobs::RESULT_UNSENT, why)).await
+        }
+        sent => Ok(sent.map(drop)?),
+    }
+}
+
+/// The work was done and paid, and the user will never see it: the price goes back. What came back
+/// is told by billing's event.
+async fn give_back(
+    app: &App,
+    job: &WorkerJob,
+    chat: ChatId,
+    (said, why): (&str, &str),
+) -> Result<(), HandlerError> {
+    let request = RefundRequest {
+        user_id: job.user_id,
+        operation_id: job.operation_id.clone(),
+        reason: why.to_owned(),
+        actor: ACTOR.to_owned(),
+    };
+    app.billing.refund(request).await.map_err(HandlerError::of("Refund"))?;
+    tracing::info!(user.id = job.user_id, operation.id = %job.operation_id, "operation refunded");
+    app.telegram.send(chat, said, Some(keyboard::menu())).await?;
     Ok(())
 }
 

@@ -310,3 +310,44 @@ async fn one_users_result_does_not_wait_for_anothers() {
     app.acknowledged(&lost).await;
     app.stop().await;
 }
+
+#[tokio::test]
+async fn a_result_that_was_lost_is_refunded_and_said() {
+    let app = App::start().await;
+    let user = app.guest().await;
+    app.set_account(&user, 0, 1_000);
+    user.opens("mode_generate", "Стоимость").await;
+    let prompt = user.writes("кот").await;
+    let operation = app.submitted().await;
+    app.succeed(&operation, picture(1));
+    app.model(|model| model.pictures.clear());
+
+    user.reads(prompt, "файл не сохранился").await;
+
+    app.acknowledged(&operation).await;
+    app.model(|model| {
+        assert_eq!(model.refunds, std::slice::from_ref(&operation));
+        assert_eq!(model.accounts[&user.id].balance_kopecks, 1_000);
+    });
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_place_in_the_providers_queue_is_shown() {
+    let app = App::start().await;
+    let user = app.guest().await;
+    user.opens("mode_generate", "Стоимость").await;
+    let prompt = user.writes("кот").await;
+    app.submitted().await;
+    user.reads(prompt, "Принято").await;
+
+    app.model(|model| {
+        let mut job = model.jobs[0].clone();
+        job.set_state(proto::media::v1::JobState::Running);
+        job.queue_position = Some(3);
+        model.progress.push(job);
+    });
+
+    user.reads(prompt, "Перед вами: 3 работы").await;
+    app.stop().await;
+}

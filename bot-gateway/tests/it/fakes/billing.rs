@@ -174,6 +174,10 @@ impl BillingService for Fakes {
     async fn refund(&self, request: Request<RefundRequest>) -> Answer<RefundResponse> {
         let request = request.into_inner();
         let mut model = self.model();
+        let known = model.operation(&request.operation_id)?;
+        if !request.actor.is_empty() && known.state() == OperationState::Committed {
+            known.set_state(OperationState::Reserved);
+        }
         let operation = Some(model.give_back(&request.operation_id)?);
         model.refunds.push(request.operation_id);
         Ok(Response::new(RefundResponse { operation }))
