@@ -100,11 +100,13 @@ impl Draft {
         Self { id, mode, price, inputs: Vec::new(), caption: None, counter_message: None }
     }
 
-    /// Adds a picture; a picture that is there already is not added twice.
+    /// Adds a picture; a picture that is there already is not added twice. Those of an album may
+    /// come in any order, and are kept in the order in which they are shown.
     pub fn add(&mut self, input: Input) -> bool {
         let is_new = self.inputs.iter().all(|known| known.unique_id != input.unique_id);
         if is_new {
             self.inputs.push(input);
+            self.inputs.sort_by_key(|input| input.message_id);
         }
         is_new
     }
@@ -119,6 +121,9 @@ pub struct Input {
     pub file_id: String,
     /// How Telegram calls its content.
     pub unique_id: String,
+    /// The message that brought it.
+    #[serde(default)]
+    pub message_id: i32,
 }
 
 /// Names an intent by what it came from, so that a repeated update has the same one.
@@ -145,7 +150,12 @@ mod tests {
 
     fn draft(mode: Mode) -> Draft {
         let mut draft = Draft::new(intent(7, "callback:1"), mode, Kopecks::new(1_000));
-        let input = Input { input_id: "i".into(), file_id: "f".into(), unique_id: "u".into() };
+        let input = Input {
+            input_id: "i".into(),
+            file_id: "f".into(),
+            unique_id: "u".into(),
+            message_id: 5,
+        };
         assert!(draft.add(input.clone()));
         assert!(!draft.add(input));
         draft
@@ -167,6 +177,21 @@ mod tests {
             let text = encode(&state).unwrap();
             assert_eq!(decode(VERSION, &text), Some(state), "{text}");
         }
+    }
+
+    #[test]
+    fn pictures_of_an_album_are_kept_in_the_order_in_which_they_are_shown() {
+        let mut draft = Draft::new(intent(7, "callback:1"), Mode::Merge, Kopecks::new(1_000));
+        for message_id in [12, 10, 11] {
+            let id = message_id.to_string();
+            let input =
+                Input { input_id: id.clone(), file_id: id.clone(), unique_id: id, message_id };
+            assert!(draft.add(input));
+        }
+
+        let order: Vec<_> = draft.inputs.iter().map(|input| input.message_id).collect();
+
+        assert_eq!(order, [10, 11, 12]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use proto::request_id;
 use proto::service::shutdown::Shutdown;
 use teloxide::dispatching::UpdateHandler;
 use teloxide::dptree;
-use teloxide::types::{Chat, Me, Update, UpdateKind};
+use teloxide::types::{ChatId, Me, Update, UpdateKind};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
@@ -223,7 +223,7 @@ impl Inner {
         let Ok(user_id) = i64::try_from(user.id.0) else { return Ok(None) };
         // A button of a message that is too old to be shown has no chat; a private chat has the
         // id of its user.
-        let chat = parsed.chat().map_or(teloxide::types::ChatId(user_id), |chat| chat.id);
+        let chat = parsed.chat().map_or(ChatId(user_id), |chat| chat.id);
         let stored = self.app.store.state(update.chat_id).await?;
         let is_forgotten = matches!(stored, Some(None));
         let state = stored.flatten().unwrap_or_default();
@@ -234,9 +234,17 @@ impl Inner {
     async fn give_up(&self, update: &Update, error: &HandlerError) {
         tracing::error!(error.cause = ?error, "update given up");
         metrics::counter!("bot_updates_given_up_total").increment(1);
-        let Some(chat) = update.chat().filter(|chat| Chat::is_private(chat)) else { return };
+        let chat = match update.chat() {
+            Some(chat) if chat.is_private() => chat.id,
+            Some(_) => return,
+            // A button of a message that is too old to be shown has no chat.
+            None => match update.from().map(|user| i64::try_from(user.id.0)) {
+                Some(Ok(user_id)) => ChatId(user_id),
+                _ => return,
+            },
+        };
         let Some(said) = error.told() else { return };
-        if let Err(error) = self.app.telegram.send(chat.id, said, None).await {
+        if let Err(error) = self.app.telegram.send(chat, said, None).await {
             tracing::warn!(error.cause = %error, "user not told");
         }
     }

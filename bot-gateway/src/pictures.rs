@@ -35,6 +35,8 @@ pub struct Incoming {
     pub file_id: String,
     /// Names the content.
     pub unique_id: String,
+    /// The message that brings it.
+    pub message_id: i32,
 }
 
 /// What a message brings, where a picture is awaited.
@@ -50,12 +52,20 @@ pub enum Brought {
 
 /// Looks for a picture in a message: a photo, or a file that says it is a picture.
 pub fn brought(message: &Message) -> Brought {
-    let file = if let Some(largest) = message.photo().and_then(<[_]>::last) {
+    let file = if let Some(largest) = message.photo().and_then(|sizes| {
+        sizes.iter().max_by_key(|size| u64::from(size.width) * u64::from(size.height))
+    }) {
         &largest.file
     } else if let Some(document) = message.document() {
-        let is_picture = document.mime_type.as_ref().is_some_and(|mime| mime.type_() == "image")
-            || document.file_name.as_deref().is_some_and(has_picture_name);
-        if !is_picture {
+        // A sender that does not say what it is, or says only that it is bytes, may mean a picture:
+        // media-worker looks at the bytes.
+        let may_be_picture = match &document.mime_type {
+            Some(mime) => {
+                mime.type_() == "image" || mime.essence_str() == "application/octet-stream"
+            }
+            None => true,
+        };
+        if !may_be_picture && !document.file_name.as_deref().is_some_and(has_picture_name) {
             return Brought::Unfit(text::problems::NOT_A_PICTURE);
         }
         &document.file
@@ -67,7 +77,11 @@ pub fn brought(message: &Message) -> Brought {
     if is_told && usize::try_from(file.size).is_ok_and(|size| size > FILE_BYTES_MAX) {
         return Brought::Unfit(text::problems::FILE_TOO_LARGE);
     }
-    Brought::Picture(Incoming { file_id: file.id.0.clone(), unique_id: file.unique_id.0.clone() })
+    Brought::Picture(Incoming {
+        file_id: file.id.0.clone(),
+        unique_id: file.unique_id.0.clone(),
+        message_id: message.id.0,
+    })
 }
 
 fn has_picture_name(name: &str) -> bool {
@@ -104,6 +118,7 @@ pub async fn hand_over(
             input_id: answer.input_id,
             file_id: incoming.file_id.clone(),
             unique_id: incoming.unique_id.clone(),
+            message_id: incoming.message_id,
         })),
         Err(status) => unfit(status, "UploadInput"),
     }
@@ -201,6 +216,8 @@ fn unfit<T>(status: Status, name: &'static str) -> Result<Fit<T>, HandlerError> 
         Some(reason::PICTURE_DIMENSIONS) => Ok(Err(text::problems::PICTURE_DIMENSIONS)),
         Some(reason::TEXT_MISSING) => Ok(Err(text::modes::TEXT_EMPTY)),
         Some(reason::TEXT_TOO_LONG) => Ok(Err(text::modes::TEXT_TOO_LONG)),
+        Some(reason::TEXT_DOES_NOT_FIT) => Ok(Err(text::modes::TEXT_DOES_NOT_FIT)),
+        Some(reason::TEXT_CHARACTERS_MISSING) => Ok(Err(text::modes::TEXT_CHARACTERS_MISSING)),
         Some(reason::BUSY) => Ok(Err(text::problems::BUSY)),
         _ => Err(HandlerError::of(name)(status)),
     }
@@ -263,14 +280,21 @@ mod tests {
 
     #[test]
     fn finds_pictures_sent_as_photos_and_as_files() {
-        let picture =
-            Brought::Picture(Incoming { file_id: "f".to_owned(), unique_id: "u".to_owned() });
+        let picture = Brought::Picture(Incoming {
+            file_id: "f".to_owned(),
+            unique_id: "u".to_owned(),
+            message_id: 1,
+        });
         let small = json!({"file_id": "s", "file_unique_id": "s", "width": 1, "height": 1});
         let large = json!({"file_id": "f", "file_unique_id": "u", "width": 9, "height": 9});
 
         assert_eq!(brought(&message(json!({"photo": [small, large]}))), picture);
+        assert_eq!(brought(&message(json!({"photo": [large, small]}))), picture);
         assert_eq!(document("a.bin", Some("image/png"), Some(5)), picture);
         assert_eq!(document("А.JPG", None, None), picture);
+        assert_eq!(document("photo", None, None), picture);
+        assert_eq!(document("photo.bin", Some("application/octet-stream"), None), picture);
+        assert_eq!(document("a.png", Some("text/plain"), None), picture);
         assert_eq!(brought(&message(json!({"text": "привет"}))), Brought::Nothing);
     }
 

@@ -43,6 +43,8 @@ pub(super) async fn draw(talk: &Talk, draft: &Draft, drawn: &str) -> Result<(), 
     let Some(input) = draft.inputs.first() else {
         return other::unexpected(talk.clone(), State::Idle).await;
     };
+    // Held until the picture is sent: few are in memory at once.
+    let _place = talk.app.outgoing.acquire().await;
     let picture = pictures::add_text(&talk.app, talk.user_id, &input.file_id, drawn).await?;
     let picture = match picture {
         Ok(picture) => picture,
