@@ -122,7 +122,7 @@ fn builder(urls: &FalUrls) -> ClientBuilder {
     if is_loopback(&urls.queue) { builder.no_proxy() } else { builder }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -55,6 +55,13 @@ pub enum ReadError {
     Refused(u16),
 }
 
+impl ReadError {
+    /// Whether the same would be refused again.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_))
+    }
+}
+
 /// The first error type of a body, and whether it is one of fal's own bodies at all.
 pub(super) fn error_type(body: &[u8]) -> (Option<String>, bool) {
     let Ok(body) = serde_json::from_slice::<ErrorBody>(body) else { return (None, false) };
@@ -81,6 +88,12 @@ pub(super) fn failure(status: StatusCode, kind: Option<&str>, timed_out: bool) -
     };
     let code = format!("http_{}", status.as_u16());
     Failure::new(reason, kind.unwrap_or(&code))
+}
+
+/// What a status means that says itself that the work failed.
+pub(super) fn failure_of_status(kind: Option<&str>) -> Failure {
+    // A model's own types come with a 422; one that says nothing is nobody's but the provider's.
+    failure(StatusCode::UNPROCESSABLE_ENTITY, kind.or(Some("failed")), false)
 }
 
 #[cfg(test)]

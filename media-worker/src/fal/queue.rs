@@ -9,8 +9,10 @@ use url::Url;
 
 use crate::domain::{Failure, FailureReason, FalRequest, Submission, Units};
 
-use super::client::{BODY_MAX, Fal, READ_TIMEOUT, SUBMIT_TIMEOUT, below, cause, count, read_body};
-use super::error::{ReadError, SubmitError, error_type, failure};
+use super::client::{
+    BODY_MAX, Fal, READ_TIMEOUT, SUBMIT_TIMEOUT, below, cause, count, is_loopback, read_body,
+};
+use super::error::{ReadError, SubmitError, error_type, failure, failure_of_status};
 use super::wire::{Output, QueueStatus};
 
 const REQUEST_ID: &str = "x-fal-request-id";
@@ -22,14 +24,14 @@ const OUTPUT_LIFE: &str = r#"{"expiration_duration_seconds":86400}"#;
 const START_TIMEOUT_MIN: u64 = 2;
 
 /// Where a request stands.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Progress {
     /// Waits; so many are before it, where fal says so.
     InQueue(Option<i32>),
     /// Being worked on; also where fal says what we do not know.
     InProgress,
-    /// Over: the result says how.
-    Completed,
+    /// Over: the result says how. Where the status itself says that it failed, this is why.
+    Completed(Option<Failure>),
 }
 
 /// What a request's result is.
@@ -105,8 +107,7 @@ impl Fal {
         let id_header = header(&response, REQUEST_ID);
         let body = read_body(response, BODY_MAX).await;
         if status.is_success() {
-            let body = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
-            let reply: QueueStatus = body.unwrap_or_default();
+            let reply = body.ok().and_then(|body| QueueStatus::read(&body)).unwrap_or_default();
             return match reply.request_id.clone().or(id_header).filter(|id| is_plain(id)) {
                 Some(id) => Ok(self.request(&submission.endpoint, id, &reply)),
                 None => Err(SubmitError::Unknown("the answer names no request".to_owned())),
@@ -142,7 +143,12 @@ impl Fal {
     }
 
     fn is_on_queue(&self, url: &str) -> bool {
-        Url::parse(url).is_ok_and(|url| url.origin() == self.urls.queue.origin())
+        // What runs on this machine has several names for itself.
+        let is_ours = |url: &Url| {
+            url.origin() == self.urls.queue.origin()
+                || is_loopback(url) && is_loopback(&self.urls.queue)
+        };
+        Url::parse(url).is_ok_and(|url| is_ours(&url))
     }
 
     /// Reads where a request stands.
@@ -169,10 +175,14 @@ impl Fal {
         }
         let body = read_body(response, BODY_MAX).await;
         let body = body.map_err(|error| ReadError::Retry(error.to_string()))?;
-        let reply: QueueStatus = serde_json::from_slice(&body)
-            .map_err(|_| ReadError::Retry("the status cannot be read".to_owned()))?;
+        let reply = QueueStatus::read(&body)
+            .ok_or_else(|| ReadError::Retry("the status cannot be read".to_owned()))?;
+        let failed = || Some(failure_of_status(reply.error_type.as_deref()));
         Ok(match reply.status.as_deref() {
-            Some("COMPLETED") => Progress::Completed,
+            Some("COMPLETED") if reply.has_error => Progress::Completed(failed()),
+            Some("COMPLETED") => Progress::Completed(None),
+            // fal has no such states; whoever has them means that it is over.
+            Some("FAILED" | "ERROR" | "CANCELLED" | "CANCELED") => Progress::Completed(failed()),
             Some("IN_QUEUE") => {
                 let position = reply.queue_position.and_then(|nth| i32::try_from(nth).ok());
                 Progress::InQueue(position.filter(|nth| *nth >= 0))
@@ -288,8 +298,8 @@ fn is_in_progress(status: StatusCode, body: &[u8]) -> bool {
 }
 
 fn output(body: &[u8], units: Option<Units>) -> Result<ResultAnswer, ReadError> {
-    let output: Output = serde_json::from_slice(body)
-        .map_err(|_| ReadError::Retry("the result cannot be read".to_owned()))?;
+    let output = Output::read(body)
+        .ok_or_else(|| ReadError::Retry("the result cannot be read".to_owned()))?;
     if output.is_unsafe() {
         let refused = Failure::new(FailureReason::ContentRefused, "has_nsfw_concepts");
         return Ok(ResultAnswer::Failed(refused));
@@ -344,6 +354,7 @@ mod tests {
         let reply = QueueStatus {
             status_url: Some("http://127.0.0.1:8090/fal/theirs/status".to_owned()),
             response_url: Some("https://elsewhere.example/requests/r1".to_owned()),
+            cancel_url: Some("http://localhost:8090/fal/theirs/cancel".to_owned()),
             ..QueueStatus::default()
         };
 
@@ -351,10 +362,10 @@ mod tests {
 
         assert_eq!(request.status_url, "http://127.0.0.1:8090/fal/theirs/status");
         assert_eq!(request.response_url, "http://127.0.0.1:8090/fal/fal-ai/face-swap/requests/r1");
-        assert_eq!(
-            request.cancel_url,
-            "http://127.0.0.1:8090/fal/fal-ai/face-swap/requests/r1/cancel"
-        );
+        assert_eq!(request.cancel_url, "http://localhost:8090/fal/theirs/cancel");
+        let deployed = super::tests::fal("https://queue.fal.run");
+        let request = deployed.request("fal-ai/face-swap", "r1".to_owned(), &reply);
+        assert_eq!(request.status_url, "https://queue.fal.run/fal-ai/face-swap/requests/r1/status");
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! fal.ai's bodies, letter by letter.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-/// Answer to a submit, and the body of a status.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+/// Answer to a submit, and the body of a status. What is not of the documented type counts as
+/// not said: a work that was taken must not be lost over a number that came as text.
+#[derive(Debug, Default)]
 pub(super) struct QueueStatus {
     pub(super) status: Option<String>,
     pub(super) request_id: Option<String>,
@@ -12,6 +13,29 @@ pub(super) struct QueueStatus {
     pub(super) status_url: Option<String>,
     pub(super) cancel_url: Option<String>,
     pub(super) queue_position: Option<i64>,
+    pub(super) error_type: Option<String>,
+    /// Whether it says that something went wrong.
+    pub(super) has_error: bool,
+}
+
+impl QueueStatus {
+    /// Reads a body; `None` where it is no JSON object.
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
+        let body: Map<String, Value> = serde_json::from_slice(body).ok()?;
+        let text = |key: &str| body.get(key)?.as_str().map(str::to_owned);
+        let error_type = text("error_type").filter(|kind| !kind.is_empty());
+        let error = body.get("error").filter(|error| !error.is_null());
+        Some(Self {
+            status: text("status"),
+            request_id: text("request_id"),
+            response_url: text("response_url"),
+            status_url: text("status_url"),
+            cancel_url: text("cancel_url"),
+            queue_position: body.get("queue_position").and_then(Value::as_i64),
+            has_error: error_type.is_some() || error.is_some_and(|error| error != ""),
+            error_type,
+        })
+    }
 }
 
 /// What went wrong, in either of the two shapes.
@@ -36,39 +60,27 @@ pub(super) struct DetailItem {
 }
 
 /// What a model made: `images` or `image`, of objects or bare addresses.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Output {
-    pub(super) images: Option<Vec<OutputImage>>,
-    pub(super) image: Option<OutputImage>,
-    pub(super) has_nsfw_concepts: Option<Vec<Option<bool>>>,
-}
+#[derive(Debug)]
+pub(super) struct Output(Map<String, Value>);
 
 impl Output {
+    /// Reads a body; `None` where it is no JSON object.
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
+        serde_json::from_slice(body).ok().map(Self)
+    }
+
     /// Where the first picture lies.
     pub(super) fn first_url(&self) -> Option<&str> {
-        self.images.iter().flatten().chain(&self.image).find_map(OutputImage::url)
+        let listed = self.0.get("images").and_then(Value::as_array).into_iter().flatten();
+        let mut all = listed.chain(self.0.get("image"));
+        all.find_map(|image| image.get("url").unwrap_or(image).as_str())
     }
 
     /// Whether the safety checker struck: the picture is black then, though the answer is 200.
     pub(super) fn is_unsafe(&self) -> bool {
-        self.has_nsfw_concepts.iter().flatten().any(|flag| *flag == Some(true))
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(super) enum OutputImage {
-    Object { url: String },
-    Address(String),
-    Other(serde::de::IgnoredAny),
-}
-
-impl OutputImage {
-    fn url(&self) -> Option<&str> {
-        match self {
-            Self::Object { url } | Self::Address(url) => Some(url),
-            Self::Other(_) => None,
+        match self.0.get("has_nsfw_concepts") {
+            Some(Value::Array(flags)) => flags.contains(&Value::Bool(true)),
+            flag => flag == Some(&Value::Bool(true)),
         }
     }
 }
@@ -109,7 +121,7 @@ mod tests {
 
     #[track_caller]
     fn check(body: &str, url: Option<&str>, is_unsafe: bool) {
-        let output: Output = serde_json::from_str(body).unwrap();
+        let output = Output::read(body.as_bytes()).unwrap();
         assert_eq!((output.first_url(), output.is_unsafe()), (url, is_unsafe), "{body}");
     }
 
@@ -139,6 +151,27 @@ mod tests {
             true,
         );
         check(r#"{"images":null,"has_nsfw_concepts":[null]}"#, None, false);
+        check(r#"{"images":{"a":1},"has_nsfw_concepts":false,"image":5}"#, None, false);
+        assert!(Output::read(b"<html>").is_none());
+    }
+
+    #[test]
+    fn a_status_says_what_it_can() {
+        let read = |body: &str| QueueStatus::read(body.as_bytes()).unwrap();
+
+        let odd = read(r#"{"status":"IN_QUEUE","request_id":"r","queue_position":"3","logs":7}"#);
+        assert_eq!(
+            (odd.status.as_deref(), odd.request_id.as_deref()),
+            (Some("IN_QUEUE"), Some("r"))
+        );
+        assert_eq!((odd.queue_position, odd.has_error), (None, false));
+        assert!(!read(r#"{"status":"COMPLETED","error":null,"error_type":null}"#).has_error);
+        let failed = read(r#"{"status":"COMPLETED","error":"x","error_type":"request_timeout"}"#);
+        assert_eq!(
+            (failed.has_error, failed.error_type.as_deref()),
+            (true, Some("request_timeout"))
+        );
+        assert!(QueueStatus::read(b"[]").is_none());
     }
 
     #[test]

@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use crate::clock::now_ms;
 use crate::domain::{
-    FailureReason, FalRequest, Job, JobKey, MicroUsd, ResultPicture, Stage, Submission, Units,
+    Failure, FailureReason, FalRequest, Job, JobKey, MicroUsd, ResultPicture, Stage, Submission,
+    Units,
 };
 use crate::fal::{Cancelled, DownloadError, Model, Progress, ReadError, ResultAnswer};
 use crate::picture::{BYTES_MAX, Picture};
@@ -16,6 +17,8 @@ use super::run::{Lost, Next, Run, Waited, durably};
 const REFUSALS_MAX: u32 = 5;
 /// A file may not be everywhere at once either, and a transfer may break off.
 const DOWNLOADS_MAX: u32 = 5;
+/// A result that is over and cannot be read so often in a row, with pauses of seconds, will not be.
+const UNREAD_MAX: u32 = 20;
 
 /// A request that is followed.
 struct Followed<'a> {
@@ -23,6 +26,7 @@ struct Followed<'a> {
     submission: &'a Submission,
     request: &'a FalRequest,
     refusals: u32,
+    unread: u32,
 }
 
 impl Run {
@@ -33,7 +37,7 @@ impl Run {
         submission: &Submission,
         request: &FalRequest,
     ) -> Result<Next, Lost> {
-        let mut it = Followed { job, submission, request, refusals: 0 };
+        let mut it = Followed { job, submission, request, refusals: 0, unread: 0 };
         let (mut pause, pause_max) = self.parts().settings.poll;
         self.parts().board.tell_progress(job, None);
         loop {
@@ -60,7 +64,7 @@ impl Run {
     async fn look(&self, it: &mut Followed<'_>) -> Result<Option<Next>, Lost> {
         let status = self.parts().fal.status(it.request, it.submission.key_index).await;
         match status {
-            Ok(Progress::Completed) => self.take_result(it).await,
+            Ok(Progress::Completed(failed)) => self.take_result(it, failed).await,
             Ok(Progress::InQueue(position)) => {
                 it.refusals = 0;
                 self.parts().board.tell_progress(it.job, position);
@@ -75,16 +79,31 @@ impl Run {
         }
     }
 
-    async fn take_result(&self, it: &mut Followed<'_>) -> Result<Option<Next>, Lost> {
-        match self.parts().fal.result(it.request, it.submission.key_index).await {
-            Ok(ResultAnswer::Picture { url, units }) => self.keep(it, &url, units).await.map(Some),
-            Ok(ResultAnswer::Failed(why)) => {
-                tracing::info!(fal.request_id = %it.request.id, "fal.ai ended without a picture");
-                Ok(Some(Next::Stage(Stage::Refunding(self.fail(why).await?))))
+    /// Takes the result of what is over; `failed` is what the status said went wrong, if it did.
+    async fn take_result(
+        &self,
+        it: &mut Followed<'_>,
+        failed: Option<Failure>,
+    ) -> Result<Option<Next>, Lost> {
+        let result = self.parts().fal.result(it.request, it.submission.key_index).await;
+        let why = match (result, failed) {
+            (Ok(ResultAnswer::Picture { url, units }), _) => {
+                return self.keep(it, &url, units).await.map(Some);
             }
-            Ok(ResultAnswer::NotYet) => Ok(None),
-            Err(error) => self.not_answered(it, error).await,
-        }
+            (Ok(ResultAnswer::Failed(why)), _) => why,
+            (Ok(ResultAnswer::NotYet) | Err(_), Some(why)) => why,
+            (Ok(ResultAnswer::NotYet), None) => return Ok(None),
+            (Err(ReadError::Retry(cause)), None) if it.unread >= UNREAD_MAX => {
+                tracing::error!(error.cause = %cause, fal.request_id = %it.request.id, "the result cannot be read");
+                Failure::new(FailureReason::ProviderFailed, "result_not_readable")
+            }
+            (Err(error), None) => {
+                it.unread += 1;
+                return self.not_answered(it, error).await;
+            }
+        };
+        tracing::info!(fal.request_id = %it.request.id, "fal.ai ended without a picture");
+        Ok(Some(Next::Stage(Stage::Refunding(self.fail(why).await?))))
     }
 
     async fn not_answered(
@@ -114,7 +133,7 @@ impl Run {
     async fn time_out(&self, it: &mut Followed<'_>) -> Result<Next, Lost> {
         let cancelled = self.parts().fal.cancel(it.request, it.submission.key_index).await;
         if cancelled == Cancelled::AlreadyCompleted
-            && let Some(next) = self.take_result(it).await?
+            && let Some(next) = self.take_result(it, None).await?
         {
             return Ok(next);
         }

@@ -188,6 +188,32 @@ async fn an_answer_without_a_picture_is_refunded(#[case] body: Value, #[case] de
     ends_refunded(&app, FailureReason::ProviderFailed, detail).await;
 }
 
+#[rstest]
+#[case("internal_server_error", FailureReason::ProviderFailed)]
+#[case("content_policy_violation", FailureReason::ContentRefused)]
+#[case("request_timeout", FailureReason::TimedOut)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_says_what_went_wrong_is_believed_where_the_result_does_not_answer(
+    #[case] kind: &'static str,
+    #[case] reason: FailureReason,
+) {
+    let app = App::start(Engine::Sqlite).await;
+    app.fal.script(|script| {
+        script.error_type = Some(kind);
+        script.result = OnResult::IngressPage(u32::MAX);
+    });
+
+    ends_refunded(&app, reason, kind).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_never_can_be_read_is_refunded() {
+    let app = App::start(Engine::Sqlite).await;
+    app.fal.script(|script| script.result = OnResult::IngressPage(u32::MAX));
+
+    ends_refunded(&app, FailureReason::ProviderFailed, "result_not_readable").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_that_was_ready_just_in_time_is_not_thrown_away() {
     let settings =

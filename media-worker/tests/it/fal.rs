@@ -73,6 +73,10 @@ pub(crate) struct Script {
     pub(crate) file_missing: u32,
     /// The history shows what was taken; else it cannot be asked.
     pub(crate) history: bool,
+    /// A status that is over says that this went wrong.
+    pub(crate) error_type: Option<&'static str>,
+    /// The storage refuses with this status.
+    pub(crate) no_storage: Option<u16>,
     /// Uploads never get an answer.
     pub(crate) hang_uploads: bool,
     /// The result's file never comes.
@@ -92,6 +96,8 @@ impl Default for Script {
             file: pictures::png(64, 48, 9),
             file_missing: 0,
             history: false,
+            error_type: None,
+            no_storage: None,
             hang_uploads: false,
             hang_files: false,
             billable_units: Some("1"),
@@ -227,6 +233,9 @@ async fn initiate(State(fal): State<Fal>, headers: HeaderMap) -> Response {
     fal.while_script(|script| script.hang_uploads).await;
     if !has_key(&headers) {
         return json_answer(401, &json!({"detail": "no key"}));
+    }
+    if let Some(status) = fal.seen().script.no_storage {
+        return json_answer(status, &json!({"detail": "no storage here"}));
     }
     let name = uuid::Uuid::new_v4().to_string();
     let url = &fal.url;
@@ -370,7 +379,12 @@ fn status(fal: &Fal, id: &str) -> Response {
     if seen.script.hang {
         return json_answer(202, &json!({"status": "IN_PROGRESS", "request_id": id, "logs": null}));
     }
-    json_answer(200, &json!({"status": "COMPLETED", "request_id": id, "logs": null}))
+    let mut body = json!({"status": "COMPLETED", "request_id": id, "logs": null});
+    if let Some(kind) = seen.script.error_type {
+        body["error"] = "as the test says".into();
+        body["error_type"] = kind.into();
+    }
+    json_answer(200, &body)
 }
 
 fn result(fal: &Fal, id: &str) -> Response {
