@@ -3,7 +3,7 @@
 use proto::reason;
 use tonic::{Code, Status};
 
-use crate::add_text::{AddTextError, TEXT_CHARACTERS_MAX};
+use crate::add_text::AddTextError;
 use crate::domain::{PROMPT_MAX, RequestError};
 use crate::picture::PictureError;
 use crate::store::StoreError;
@@ -108,15 +108,16 @@ fn picture(why: PictureError) -> Status {
 }
 
 fn add_text(why: &AddTextError) -> Status {
-    let too_long =
-        |max: usize| invalid(reason::TEXT_TOO_LONG, why, [("max_characters", max.to_string())]);
     match why {
         AddTextError::Picture(why) => picture(*why),
         AddTextError::TextMissing => invalid(reason::TEXT_MISSING, why, []),
-        AddTextError::TextTooLong { max } => too_long(*max),
-        AddTextError::TextDoesNotFit => too_long(TEXT_CHARACTERS_MAX),
-        AddTextError::CharactersMissing { .. } => {
-            invalid(reason::INVALID_FIELD, why, [("field", "text".to_owned())])
+        AddTextError::TextTooLong { max } => {
+            invalid(reason::TEXT_TOO_LONG, why, [("max_characters", max.to_string())])
+        }
+        AddTextError::TextDoesNotFit => invalid(reason::TEXT_DOES_NOT_FIT, why, []),
+        AddTextError::CharactersMissing { characters } => {
+            let values = [("characters", characters.clone())];
+            invalid(reason::TEXT_CHARACTERS_MISSING, why, values)
         }
         AddTextError::ResultTooLarge => invalid(reason::PICTURE_TOO_LARGE, why, []),
         AddTextError::Encode(_) => {

@@ -58,6 +58,12 @@ async fn what_cannot_be_drawn_is_refused() {
 
     assert_eq!(refused(draw(&app, &photo, " ").await), reason::TEXT_MISSING);
     assert_eq!(refused(draw(&app, &photo, &"я".repeat(501)).await), reason::TEXT_TOO_LONG);
+    let status = draw(&app, &photo, "東京").await.unwrap_err();
+    assert_eq!(reason::value(&status, "characters").as_deref(), Some("京東"));
+    assert_eq!(reason::of(&status).as_deref(), Some(reason::TEXT_CHARACTERS_MISSING));
+    let small = pictures::jpeg(100, 100, 40);
+    let long = "слово ".repeat(80);
+    assert_eq!(refused(draw(&app, &small, &long).await), reason::TEXT_DOES_NOT_FIT);
     assert_eq!(refused(draw(&app, b"a text", "hello").await), reason::NOT_A_PICTURE);
     assert_eq!(
         refused(draw(&app, &vec![0xFF; 21 * 1024 * 1024], "hello").await),
