@@ -20,6 +20,10 @@ const TRANSFER_TIMEOUT: Duration = Duration::from_secs(120);
 /// What was uploaded is public; it is needed only until the work is done.
 const INPUT_LIFE: &str = r#"{"expiration_duration_seconds":3600}"#;
 
+/// The largest picture that is sent inside a request: ten of them make no more than fal's own
+/// clients send, and Telegram's photos are smaller.
+const INLINE_MAX: usize = 1024 * 1024;
+
 /// Why a result's picture was not fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
@@ -86,6 +90,13 @@ impl Fal {
             .map_err(retry)?;
         checked(sent.status())?;
         Ok(place.file_url)
+    }
+
+    /// The picture as an address of its own, for where the storage does not take it; `None` where
+    /// it is too large to be sent inside a request.
+    pub fn inline(bytes: &Bytes, content_type: &str) -> Option<String> {
+        (bytes.len() <= INLINE_MAX)
+            .then(|| format!("data:{content_type};base64,{}", STANDARD.encode(bytes)))
     }
 
     /// Fetches what was made, of at most `max` bytes.
@@ -161,6 +172,13 @@ fn checked(status: StatusCode) -> Result<(), ReadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_small_picture_can_be_its_own_address() {
+        let address = Fal::inline(&Bytes::from_static(b"ABC"), "image/png");
+        assert_eq!(address.as_deref(), Some("data:image/png;base64,QUJD"));
+        assert_eq!(Fal::inline(&Bytes::from(vec![0; INLINE_MAX + 1]), "image/png"), None);
+    }
 
     #[test]
     fn pictures_inside_an_answer_are_read_and_bounded() {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::clock::{in_ms, now_ms, until};
 use crate::domain::{Failure, FailureReason, Job, Stage, Submission};
-use crate::fal::{Found, Model, ModelInput, ReadError, SubmitError};
+use crate::fal::{Fal, Found, Model, ModelInput, ReadError, SubmitError};
 use crate::settings::pause_after;
 
 use super::hold::Hold;
@@ -19,6 +19,9 @@ use super::run::{Lost, Next, Run, Waited, durably};
 /// How long a submit waits to hear that the hold lives. Billing may be away: it was reserved when
 /// the job came, so the work begins all the same.
 const HOLD_WAIT: Duration = Duration::from_secs(2);
+
+/// How often a storage that does not answer is tried before small pictures are sent without it.
+const UPLOAD_TRIES: i64 = 2;
 
 /// Why the inputs are not at fal.ai.
 enum UploadError {
@@ -177,7 +180,13 @@ impl Run {
                 }
                 Err(error) => return Err(UploadError::Later(error.to_string())),
             };
-            let url = fal.upload(bytes, &input.content_type, key_index).await;
+            let url = match fal.upload(bytes.clone(), &input.content_type, key_index).await {
+                // The queue takes small pictures without the storage. It may come back in a moment.
+                Err(error) if error.is_refusal() || job.tries >= UPLOAD_TRIES => {
+                    Fal::inline(&bytes, &input.content_type).ok_or(error)
+                }
+                done => done,
+            };
             let url = url.map_err(|error| match error {
                 ReadError::Retry(cause) => UploadError::Later(cause),
                 ReadError::Refused(code @ (401 | 403)) => UploadError::Stopped(code),

@@ -120,3 +120,21 @@ async fn a_cost_that_is_not_told_is_taken_from_the_table() {
     assert_eq!(app.billing.operation(&operation).cost_micro_usd, Some(80_000));
     app.check_books().await;
 }
+
+#[rstest]
+#[case(404)]
+#[case(503)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_picture_needs_no_storage(#[case] status: u16) {
+    let app = App::start(Engine::Sqlite).await;
+    app.fal.script(|script| script.no_storage = Some(status));
+    let input = app.upload(&pictures::jpeg(40, 30, 1)).await.unwrap().input_id;
+    let operation = app.billing.reserve(USER, "upscale");
+
+    app.submit(app.request(Mode::Upscale, &operation, vec![input])).await.unwrap();
+
+    assert_eq!(app.ended(&operation).await.state(), JobState::Succeeded);
+    let url = app.fal.taken()[0].body["image_url"].as_str().unwrap().to_owned();
+    assert!(url.starts_with("data:image/jpeg;base64,/9j/"), "{url}");
+    app.check_books().await;
+}
