@@ -18,3 +18,4 @@ mod seed;
 mod modes;
 mod kills;
 mod bad_input;
+mod settings;
