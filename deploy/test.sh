@@ -143,7 +143,7 @@ deploy/sandbox/tests/clients/run.sh
 
 if [ "$full" = yes ]; then
   begin "long: campaigns"
-  TEST_ROUNDS=20 cargo nextest run --workspace --locked -E 'test(/campaign/)'
+  TEST_ROUNDS=20 cargo nextest run --workspace --locked --profile long -E 'test(/campaign/)'
   begin "long: release build"
   cargo build --workspace --bins --locked --release
 fi
