@@ -138,7 +138,7 @@ begin "tests"
 cargo nextest run --workspace --locked
 begin "tests of the documentation"
 cargo test --doc --workspace --locked --quiet
-begin "the official Python clients against the sandbox"
+begin "other people's clients"
 deploy/sandbox/tests/clients/run.sh
 
 if [ "$full" = yes ]; then

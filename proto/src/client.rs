@@ -53,8 +53,12 @@ pub fn request<T>(message: T) -> Request<T> {
 }
 
 /// Whether the outcome is unknown, so that the same request should be sent again.
+///
+/// A status that has a source was not sent by the service: it was made here, of a connection that
+/// broke, and may have any code.
 pub fn is_unknown(status: &Status) -> bool {
     matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded)
+        || std::error::Error::source(status).is_some()
 }
 
 /// Sends a message until it is answered or refused, for at most `within`.
@@ -228,6 +232,15 @@ mod tests {
 
         let refused = [Some(Code::FailedPrecondition), None];
         assert_eq!(answers(&refused, DEADLINE).await, (Err(Code::FailedPrecondition), 1));
+    }
+
+    #[test]
+    fn a_connection_that_broke_leaves_the_outcome_unknown() {
+        let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+
+        assert!(is_unknown(&Status::from_error(Box::new(broken))));
+        assert!(!is_unknown(&Status::unknown("said by the service")));
+        assert!(!is_unknown(&Status::failed_precondition("said by the service")));
     }
 
     #[tokio::test]

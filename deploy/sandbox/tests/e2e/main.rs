@@ -20,3 +20,4 @@ mod kills;
 mod lost_answers;
 mod twice;
 mod bad_input;
+mod settings;

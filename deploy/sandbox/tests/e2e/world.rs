@@ -436,7 +436,7 @@ async fn read(answer: reqwest::Response) -> Value {
 }
 
 /// The binaries lie beside the sandbox's own, where `cargo build --workspace` puts them.
-fn binary(name: &str) -> PathBuf {
+pub(crate) fn binary(name: &str) -> PathBuf {
     let sandbox = Path::new(env!("CARGO_BIN_EXE_sandbox"));
     let path = sandbox.with_file_name(name);
     assert!(path.exists(), "{} is missing: cargo build --workspace first", path.display());
