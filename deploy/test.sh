@@ -138,12 +138,12 @@ begin "tests"
 cargo nextest run --workspace --locked
 begin "tests of the documentation"
 cargo test --doc --workspace --locked --quiet
-begin "the official Python clients against the sandbox"
+begin "other people's clients"
 deploy/sandbox/tests/clients/run.sh
 
 if [ "$full" = yes ]; then
   begin "long: campaigns"
-  TEST_ROUNDS=20 cargo nextest run --workspace --locked -E 'test(/campaign/)'
+  TEST_ROUNDS=20 cargo nextest run --workspace --locked --profile long -E 'test(/campaign/)'
   begin "long: release build"
   cargo build --workspace --bins --locked --release
 fi

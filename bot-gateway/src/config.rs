@@ -15,7 +15,7 @@ use url::Url;
 )]
 pub struct Config {
     /// Token of the bot, from @BotFather.
-    #[arg(long, env, hide_env_values = true)]
+    #[arg(long, env, hide_env_values = true, value_parser = token)]
     pub telegram_bot_token: SecretString,
 
     /// Where Telegram's Bot API is; a path prefix is kept.
@@ -45,4 +45,27 @@ pub struct Config {
     /// What every service has.
     #[command(flatten)]
     pub common: CommonConfig,
+}
+
+/// The value is in no message: it is a secret even when it is wrong.
+fn token(text: &str) -> Result<SecretString, String> {
+    // It becomes a part of each request's path.
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'/') {
+        Ok(text.to_owned().into())
+    } else {
+        Err("expected a token such as @BotFather gives, without spaces".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_cannot_be_one_is_refused() {
+        assert!(token("4242424242:AAsandboxsandboxsandboxsandboxsand1").is_ok());
+        for wrong in ["", " ", "4242:with space", "4242:a/b", "4242:line\n"] {
+            assert!(token(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

@@ -123,10 +123,11 @@ fn some_networks(text: &str) -> Result<Networks, String> {
 }
 
 fn shop_id(text: &str) -> Result<String, String> {
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
+    // A colon would end the user's name in Basic authentication.
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b':') {
         Ok(text.to_owned())
     } else {
-        Err("expected the shop's id: digits, as the merchant profile shows it".to_owned())
+        Err("expected the shop's id, as the merchant profile shows it".to_owned())
     }
 }
 

@@ -28,7 +28,8 @@ use crate::yookassa::YooKassa;
 use crate::{data, faults_api, pages};
 
 /// Hosts of fal.ai, where paths have no prefix.
-const FAL_HOSTS: [&str; 4] = ["queue.fal.run", "fal.run", "rest.fal.ai", "v3.fal.media"];
+const FAL_HOSTS: [&str; 5] =
+    ["queue.fal.run", "fal.run", "rest.fal.ai", "v3.fal.media", "api.fal.ai"];
 /// Hosts whose paths lie below a prefix here.
 const PREFIXED_HOSTS: [(&str, &str); 2] =
     [("api.telegram.org", "/telegram"), ("api.yookassa.ru", "/yookassa")];

@@ -21,7 +21,7 @@ use tokio_rustls::server::TlsStream;
 use crate::document;
 
 /// Everything that the sandbox answers as.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "localhost",
     "127.0.0.1",
     "::1",
@@ -29,6 +29,7 @@ const NAMES: [&str; 9] = [
     "queue.fal.run",
     "rest.fal.ai",
     "v3.fal.media",
+    "api.fal.ai",
     "api.telegram.org",
     "api.yookassa.ru",
 ];

@@ -105,6 +105,14 @@ impl Run {
     pub(super) async fn find(&self, job: &Job, submission: &Submission) -> Result<Next, Lost> {
         let fal = &self.parts().fal;
         for nth in 0..self.parts().settings.find_tries {
+            if let Some(looks_before) = nth.checked_sub(1) {
+                let pause = pause_after(i64::from(looks_before), self.parts().settings.pause);
+                match self.wait(pause).await {
+                    Waited::Time => {}
+                    Waited::Shutdown => return self.give_back().await,
+                    Waited::HoldGone => break,
+                }
+            }
             let Some(found) = self.shutdown.until(fal.find(submission)).await else {
                 return self.give_back().await;
             };
@@ -123,12 +131,6 @@ impl Run {
                     tracing::warn!(http.status = code, "fal.ai's history cannot be asked");
                     break;
                 }
-            }
-            let pause = pause_after(i64::from(nth), self.parts().settings.pause);
-            match self.wait(pause).await {
-                Waited::Time => {}
-                Waited::Shutdown => return self.give_back().await,
-                Waited::HoldGone => break,
             }
         }
         tracing::error!(

@@ -39,13 +39,27 @@ async fn a_forged_success_of_a_payment_that_waits_credits_nothing() {
     app.finish();
 }
 
+#[tokio::test]
+async fn a_payment_that_names_no_shop_is_of_the_shop_whose_key_read_it() {
+    let app = App::start().await;
+    let (_, payment_id) = app.waiting("bot:draft:1").await;
+    app.yookassa.pay(&payment_id);
+    app.yookassa.change(&payment_id, |it| {
+        it.as_object_mut().unwrap().remove("recipient");
+    });
+
+    assert_eq!(app.notify(SUCCEEDED, &payment_id).await, 200);
+
+    assert_eq!(app.billing.settle_calls(), 1);
+    app.finish();
+}
+
 #[rstest]
 #[case::amount(|it: &mut Value| it["amount"]["value"] = json!("1.00"))]
 #[case::more_decimals(|it: &mut Value| it["amount"]["value"] = json!("100.001"))]
 #[case::currency(|it: &mut Value| it["amount"]["currency"] = json!("KZT"))]
 #[case::no_amount(|it: &mut Value| { it.as_object_mut().unwrap().remove("amount"); })]
 #[case::shop(|it: &mut Value| it["recipient"]["account_id"] = json!("100501"))]
-#[case::no_shop(|it: &mut Value| { it.as_object_mut().unwrap().remove("recipient"); })]
 #[case::other_user(|it: &mut Value| it["metadata"]["user_id"] = json!("78"))]
 #[case::other_top_up(|it: &mut Value| it["metadata"]["top_up_id"] = json!(UNKNOWN))]
 #[case::metadata_gone(|it: &mut Value| { it.as_object_mut().unwrap().remove("metadata"); })]

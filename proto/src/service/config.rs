@@ -96,7 +96,7 @@ fn variable(argument: &str) -> String {
 /// # Errors
 /// Says which forms are possible.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let problem = || format!("{text:?} is not a span of time such as 30m, 45s, 500ms, 2h or 1d");
+    let problem = || "expected a span of time such as 30m, 45s, 500ms, 2h or 1d".to_owned();
     let unit = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(problem)?;
     let (number, unit) = text.split_at(unit);
     let number: u64 = number.parse().map_err(|_| problem())?;

@@ -40,12 +40,16 @@ pub async fn serve(
     for name in names {
         health.set_service_status(*name, tonic_health::ServingStatus::Serving).await;
     }
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(crate::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .context("read the compiled contract")?;
-    let routes = routes.add_service(health_service).add_service(reflection);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(crate::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let routes = routes
+        .add_service(health_service)
+        .add_service(reflection().build_v1().context("read the compiled contract")?)
+        // Python's official client and older tools know only this one.
+        .add_service(reflection().build_v1alpha().context("read the compiled contract")?);
 
     let draining = shutdown.clone();
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();

@@ -37,6 +37,10 @@ impl SqliteStore {
     /// # Errors
     /// When another process has it, or it cannot be used.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
+        // The driver would take any other text for the name of a file.
+        if !url.starts_with("sqlite:") {
+            return Err(OpenError::Address);
+        }
         let options = SqliteConnectOptions::from_str(url).map_err(|_| OpenError::Address)?;
         if url.contains(":memory:") || url.contains("mode=memory") {
             return Err(OpenError::Address);

@@ -1,4 +1,5 @@
-//! The one door of the queue, the storage and the CDN: which of them is meant, and who may come in.
+//! The one door of the queue, the storage, the CDN and the platform API: which of them is meant,
+//! and who may come in.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::emulator::Fal;
-use super::{endpoints, queue, storage};
+use super::{endpoints, platform, queue, storage};
 use crate::caller::{HungUp, header, origin};
 use crate::seen::{Call, now_ms, timestamp};
 
@@ -35,10 +36,16 @@ impl Asked {
 
     /// A field of the query.
     pub(super) fn query(&self, name: &str) -> Option<String> {
+        self.queries(name).into_iter().next()
+    }
+
+    /// A field of the query that may come several times.
+    pub(super) fn queries(&self, name: &str) -> Vec<String> {
         let query = self.parts.uri.query().unwrap_or_default();
         url::form_urlencoded::parse(query.as_bytes())
-            .find(|(key, _)| key == name)
+            .filter(|(key, _)| key == name)
             .map(|(_, value)| value.into_owned())
+            .collect()
     }
 }
 
@@ -68,6 +75,7 @@ async fn enter(fal: Arc<Fal>, request: Request, prefix: &'static str) -> Respons
 async fn dispatch(fal: &Arc<Fal>, asked: Asked) -> Response {
     let path = asked.segments();
     match (asked.parts.method.as_str(), path.as_slice()) {
+        (_, ["v1", ..]) => platform::follow(fal, &asked),
         (_, ["files", ..]) => storage::files(fal, asked).await,
         ("PUT" | "POST", ["uploads", ..]) => storage::uploads(fal, asked).await,
         ("POST", ["storage", ..]) => match authorize(fal, &asked, None) {
@@ -109,10 +117,25 @@ fn method_not_allowed() -> Response {
     refuse(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
 }
 
+/// The `Authorization` header in its two parts.
+fn credentials(asked: &Asked) -> (&str, &str) {
+    let given = header(&asked.parts.headers, AUTHORIZATION.as_str()).unwrap_or_default();
+    given.split_once(' ').unwrap_or((given, ""))
+}
+
+/// Whether the caller has a key that is known. Whitespace around it is not cut: the real one
+/// answers 401 too.
+pub(super) fn has_key(fal: &Fal, asked: &Asked) -> bool {
+    let (scheme, key) = credentials(asked);
+    scheme.eq_ignore_ascii_case("key") && fal.settings.fal_keys.iter().any(|known| known == key)
+}
+
 #[expect(clippy::result_large_err, reason = "a refusal is the answer itself, passed once")]
 fn authorize(fal: &Fal, asked: &Asked, app: Option<&str>) -> Result<(), Response> {
-    let given = header(&asked.parts.headers, AUTHORIZATION.as_str()).unwrap_or_default();
-    let (scheme, key) = given.split_once(' ').unwrap_or((given, ""));
+    if has_key(fal, asked) {
+        return Ok(());
+    }
+    let (scheme, key) = credentials(asked);
     if !scheme.eq_ignore_ascii_case("key") {
         let detail = match app {
             Some(app) => format!(
@@ -122,10 +145,6 @@ fn authorize(fal: &Fal, asked: &Asked, app: Option<&str>) -> Result<(), Response
             None => "Authentication is required".to_owned(),
         };
         return Err(refuse(StatusCode::UNAUTHORIZED, &detail));
-    }
-    // Whitespace around the key is not cut: the real one answers 401 too.
-    if fal.settings.fal_keys.iter().any(|known| known == key) {
-        return Ok(());
     }
     let detail = match key.split_once(':') {
         Some((id, secret)) if !id.is_empty() && !secret.is_empty() => {

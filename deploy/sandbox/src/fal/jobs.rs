@@ -36,6 +36,11 @@ pub(super) struct Job {
     /// How the caller reached us; links to the result's files begin with it.
     pub(super) base: String,
     pub(super) submitted_ms: i64,
+    /// When it left the queue.
+    #[serde(default)]
+    pub(super) started_ms: Option<i64>,
+    #[serde(default)]
+    pub(super) ended_ms: Option<i64>,
     pub(super) fault: Option<JobFault>,
     /// The caller's `X-Fal-Request-Timeout`: it must have started by then.
     pub(super) start_by_ms: Option<i64>,
@@ -118,7 +123,8 @@ impl Memory {
 
 impl Job {
     /// Ends the job; the pictures inside its input are no longer needed.
-    pub(super) fn finish(&mut self, outcome: Outcome) {
+    pub(super) fn finish(&mut self, outcome: Outcome, now: i64) {
+        self.ended_ms = Some(now);
         self.state = JobState::Done(outcome);
         self.input = shortened(&self.input, KEPT_TEXT);
     }

@@ -1,8 +1,8 @@
-//! fal.ai: the queue, the storage and the CDN, and pictures really made from their inputs.
+//! fal.ai: the queue, the storage, the CDN and the platform API, and pictures really made from their inputs.
 //!
 //! Read [`endpoints`] (what is sold), [`input`] (what a caller may send), [`jobs`] (what is
-//! remembered), then [`gate`] (who may come in) with [`queue`] and [`storage`] behind it, and
-//! [`runner`], which does the work with [`picture`].
+//! remembered), then [`gate`] (who may come in) with [`queue`], [`storage`] and [`platform`] behind
+//! it, and [`runner`], which does the work with [`picture`].
 //!
 //! Invariant: a job that was accepted is remembered, and ends once, whatever dies in between.
 
@@ -13,6 +13,7 @@ mod error;
 mod gate;
 mod queue;
 mod storage;
+mod platform;
 mod download;
 mod picture;
 mod runner;

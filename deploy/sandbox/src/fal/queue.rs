@@ -121,6 +121,8 @@ fn read(asked: &Asked, endpoint_id: String) -> Result<Job, Box<Response>> {
         input: Value::Null,
         base: asked.base.clone(),
         submitted_ms: now,
+        started_ms: None,
+        ended_ms: None,
         fault: None,
         start_by_ms: start_timeout_ms(headers)?.map(|ms| now + ms),
         files_live_s: lifecycle(headers, "x-fal-object-lifecycle-preference")?,
@@ -292,9 +294,7 @@ impl Fal {
 
 fn finished(body: &mut Value, outcome: &Outcome) {
     body["metrics"] = if outcome.took_ms > 0 {
-        // Three decimals, read as a number: "1.204".
-        let text = format!("{}.{:03}", outcome.took_ms / 1000, outcome.took_ms % 1000);
-        json!({ "inference_time": serde_json::from_str::<Value>(&text).unwrap_or_default() })
+        json!({ "inference_time": seconds(outcome.took_ms) })
     } else {
         json!({})
     };
@@ -302,4 +302,10 @@ fn finished(body: &mut Value, outcome: &Outcome) {
         body["error"] = outcome.body["detail"].clone();
         body["error_type"] = error_type.clone().into();
     }
+}
+
+/// Milliseconds as a number of seconds: three decimals, read as a number, `1.204`.
+pub(super) fn seconds(ms: i64) -> Value {
+    let text = format!("{}.{:03}", ms / 1000, ms % 1000);
+    serde_json::from_str(&text).unwrap_or_default()
 }

@@ -32,7 +32,7 @@ pub(super) async fn run(fal: Arc<Fal>, id: String, stop: CancellationToken) {
     let outcome = match queue(&fal, &job, work_ms / 4, &stop).await {
         Err(outcome) => outcome,
         Ok(slot) => {
-            fal.log(&id, Some(JobState::Running), &format!("working on {}", job.endpoint_id));
+            fal.begin(&id, &format!("working on {}", job.endpoint_id));
             let began = now_ms();
             let outcome = tokio::select! {
                 biased;
@@ -45,7 +45,7 @@ pub(super) async fn run(fal: Arc<Fal>, id: String, stop: CancellationToken) {
     };
     fal.memory.write(|memory| {
         if let Some(job) = memory.jobs.get_mut(&id) {
-            job.finish(outcome);
+            job.finish(outcome, now_ms());
         }
     });
     fal.forget_stop(&id);
@@ -257,18 +257,18 @@ fn output(endpoint: &Endpoint, task: &Task, mut images: Vec<Value>, nsfw: bool) 
 }
 
 impl Fal {
-    /// Adds a line to a job's log, and moves the job.
-    fn log(&self, id: &str, state: Option<JobState>, message: &str) {
+    /// A job leaves the queue, with the first line of its log.
+    fn begin(&self, id: &str, message: &str) {
         self.memory.write(|memory| {
             let Some(job) = memory.jobs.get_mut(id) else { return };
-            if let Some(state) = state {
-                job.state = state;
-            }
+            let now = now_ms();
+            job.state = JobState::Running;
+            job.started_ms = Some(now);
             job.logs.push(Log {
                 message: message.to_owned(),
                 level: "INFO".to_owned(),
                 source: "USER".to_owned(),
-                timestamp: timestamp(now_ms()),
+                timestamp: timestamp(now),
             });
         });
     }

@@ -1,7 +1,8 @@
 #!/bin/sh
-# The official Python clients of YooKassa and fal.ai, unmodified, against the sandbox.
+# Other people's clients: the official Python clients of YooKassa and fal.ai, unmodified, against the
+# sandbox, and gRPC's against billing-svc, knowing nothing of it but its address.
 #
-# Starts a sandbox of its own from the binary that is built already. To try one that runs
+# Starts a sandbox and a billing-svc from the binaries that are built already. To try a sandbox that runs
 # (with --emulators-only), set:
 #   SANDBOX_URL      http://127.0.0.1:8090
 #   SANDBOX_TLS_URL  https://127.0.0.1:8490
@@ -11,46 +12,64 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 target=${CARGO_TARGET_DIR:-$here/../../../../target}
 venv=$target/clients-venv
-ready=$venv/ready-3.13.0-1.0.3
-scratch=
+ready=$venv/ready-3.13.0-1.0.3-1.85.1
+scratch=$(mktemp -d)
 sandbox=
+billing=
 
 clean() {
-    if [ -n "$sandbox" ]; then
-        kill "$sandbox" 2>/dev/null || true
-        wait "$sandbox" 2>/dev/null || true
-    fi
-    if [ -n "$scratch" ]; then rm -rf "$scratch"; fi
+    for process in $sandbox $billing; do
+        kill "$process" 2>/dev/null || true
+        wait "$process" 2>/dev/null || true
+    done
+    rm -rf "$scratch"
 }
 trap clean EXIT
 trap 'exit 130' INT TERM
 
-# On free ports, with a data folder that is gone afterwards. Prints what it said when it fails.
-start_sandbox() {
-    if [ ! -x "$target/debug/sandbox" ]; then
-        echo "build first: cargo build --workspace --bins" >&2
-        exit 1
-    fi
-    scratch=$(mktemp -d)
-    SANDBOX_LISTEN=127.0.0.1:0 SANDBOX_TLS_LISTEN=127.0.0.1:0 SANDBOX_DATA="$scratch/data" \
-        SANDBOX_WEBHOOK_URL=http://127.0.0.1:1/nobody-listens \
-        "$target/debug/sandbox" --emulators-only >"$scratch/log" 2>&1 &
-    sandbox=$!
+# Waits until a process's log has a line, and prints the log if the process ends before.
+await() {
     tries=0
-    until grep -q 'listening on http://' "$scratch/log"; do
+    until grep -q "$2" "$scratch/$1.log"; do
         tries=$((tries + 1))
-        if [ "$tries" -gt 300 ] || ! kill -0 "$sandbox" 2>/dev/null; then
-            cat "$scratch/log" >&2
-            echo "the sandbox did not start" >&2
+        if [ "$tries" -gt 300 ] || ! kill -0 "$3" 2>/dev/null; then
+            cat "$scratch/$1.log" >&2
+            echo "$1 did not start" >&2
             exit 1
         fi
         sleep 0.1
     done
-    SANDBOX_URL=$(grep -o 'http://127[0-9.]*:[0-9]*' "$scratch/log" | head -n 1)
-    SANDBOX_TLS_URL=$(grep -o 'https://127[0-9.]*:[0-9]*' "$scratch/log" | head -n 1)
+}
+
+# On free ports, with a data folder that is gone afterwards.
+start_sandbox() {
+    SANDBOX_LISTEN=127.0.0.1:0 SANDBOX_TLS_LISTEN=127.0.0.1:0 SANDBOX_DATA="$scratch/data" \
+        SANDBOX_WEBHOOK_URL=http://127.0.0.1:1/nobody-listens \
+        "$target/debug/sandbox" --emulators-only >"$scratch/sandbox.log" 2>&1 &
+    sandbox=$!
+    await sandbox 'listening on http://' "$sandbox"
+    SANDBOX_URL=$(grep -o 'http://127[0-9.]*:[0-9]*' "$scratch/sandbox.log" | head -n 1)
+    SANDBOX_TLS_URL=$(grep -o 'https://127[0-9.]*:[0-9]*' "$scratch/sandbox.log" | head -n 1)
     SANDBOX_CA=$scratch/data/ca.pem
 }
 
+start_billing() {
+    DATABASE_URL="sqlite://$scratch/billing.db" BILLING_LISTEN=127.0.0.1:0 \
+        BILLING_ADMIN_LISTEN=127.0.0.1:0 LOG_FORMAT=text RUST_LOG=info \
+        "$target/debug/billing-svc" >"$scratch/billing.log" 2>&1 &
+    billing=$!
+    await billing 'grpc.listen=' "$billing"
+    BILLING_ADDRESS=$(grep -o 'grpc.listen=[0-9.:]*' "$scratch/billing.log" | head -n 1 | cut -d= -f2)
+    export BILLING_ADDRESS
+}
+
+for binary in sandbox billing-svc; do
+    if [ ! -x "$target/debug/$binary" ]; then
+        echo "build first: cargo build --workspace --bins" >&2
+        exit 1
+    fi
+done
+start_billing
 if [ -z "${SANDBOX_URL:-}" ]; then start_sandbox; fi
 : "${SANDBOX_TLS_URL:?set it to the TLS address of the same sandbox}"
 : "${SANDBOX_CA:?set it to the file ca.pem in the data folder of the same sandbox}"
@@ -61,10 +80,12 @@ if [ ! -e "$ready" ]; then
         echo "python3 with venv is needed; on Debian: apt-get install python3-venv" >&2
         exit 1
     }
-    "$venv/bin/pip" install --quiet --disable-pip-version-check yookassa==3.13.0 fal-client==1.0.3
+    "$venv/bin/pip" install --quiet --disable-pip-version-check \
+        yookassa==3.13.0 fal-client==1.0.3 grpcio==1.85.1 grpcio-reflection==1.85.1 grpcio-status==1.85.1
     touch "$ready"
 fi
 
 NO_PROXY=127.0.0.1,localhost no_proxy=127.0.0.1,localhost \
     "$venv/bin/python" "$here/yookassa_acceptance.py"
 "$venv/bin/python" "$here/fal_acceptance.py"
+"$venv/bin/python" "$here/billing_reflection.py"

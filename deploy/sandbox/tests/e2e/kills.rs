@@ -20,13 +20,9 @@ enum Moment {
 
 /// A person with money for ten operations and no free ones, who has opened the first mode.
 async fn ready_to_pay(world: &World) -> Person {
-    let person = world.person().await;
-    let start = person.say("/start").await;
-    person.hears(start, "Создать").await;
-    world.use_up_free_operations(person.id).await;
-    world.top_up(person.id, 10_000).await;
+    let person = world.person_who_pays().await;
     person.tap("Создать").await;
-    person.hears(start, "10 ₽").await;
+    person.hears(0, "10 ₽").await;
     person
 }
 

@@ -17,4 +17,7 @@ mod books;
 mod seed;
 mod modes;
 mod kills;
+mod lost_answers;
+mod twice;
 mod bad_input;
+mod settings;

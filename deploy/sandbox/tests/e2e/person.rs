@@ -44,6 +44,14 @@ impl Person {
         self.post_bytes("photo", picture).await
     }
 
+    /// Sends a picture as a photo, with words below it.
+    pub(crate) async fn send_captioned_photo(&self, picture: Vec<u8>, caption: &str) -> i64 {
+        let query: String = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("caption", caption)
+            .finish();
+        self.post_bytes(&format!("photo?{query}"), picture).await
+    }
+
     /// Sends a file.
     pub(crate) async fn send_file(&self, name: &str, bytes: Vec<u8>) -> i64 {
         self.post_bytes(&format!("document?file_name={name}"), bytes).await

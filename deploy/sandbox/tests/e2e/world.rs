@@ -240,6 +240,17 @@ impl World {
         Person::new(self, user["id"].as_i64().unwrap())
     }
 
+    /// A person before the menu, with money for ten operations and no free ones.
+    pub(crate) async fn person_who_pays(&self) -> Person {
+        let person = self.person().await;
+        let start = person.say("/start").await;
+        person.hears(start, "Создать").await;
+        self.use_up_free_operations(person.id).await;
+        self.top_up(person.id, 10_000).await;
+        person.hears(start, "пополнен").await;
+        person
+    }
+
     /// Sets the switches that are named, and leaves the others.
     pub(crate) async fn faults(&self, switches: Value) {
         let url = format!("{}/_sandbox/faults", self.sandbox);
@@ -425,7 +436,7 @@ async fn read(answer: reqwest::Response) -> Value {
 }
 
 /// The binaries lie beside the sandbox's own, where `cargo build --workspace` puts them.
-fn binary(name: &str) -> PathBuf {
+pub(crate) fn binary(name: &str) -> PathBuf {
     let sandbox = Path::new(env!("CARGO_BIN_EXE_sandbox"));
     let path = sandbox.with_file_name(name);
     assert!(path.exists(), "{} is missing: cargo build --workspace first", path.display());

@@ -24,7 +24,12 @@ fn is_near(picture: &DynamicImage, (x, y): (u32, u32), colour: [u8; 3]) {
 }
 
 impl Outside {
-    async fn fal(&self, method: &str, path: &str, body: Option<Value>) -> reqwest::Response {
+    pub(crate) async fn fal(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> reqwest::Response {
         let method = method.parse().unwrap();
         let request = self
             .http
@@ -37,7 +42,7 @@ impl Outside {
         request.send().await.unwrap()
     }
 
-    async fn submitted(&self, endpoint: &str, input: Value) -> Value {
+    pub(crate) async fn submitted(&self, endpoint: &str, input: Value) -> Value {
         let answer = self.fal("POST", endpoint, Some(input)).await;
         assert_eq!(answer.status(), StatusCode::OK);
         answer.json().await.unwrap()
@@ -49,7 +54,7 @@ impl Outside {
     }
 
     /// Follows a job by the URLs of its submit, to its result.
-    async fn ended(&self, submitted: &Value) -> reqwest::Response {
+    pub(crate) async fn ended(&self, submitted: &Value) -> reqwest::Response {
         let status_url = submitted["status_url"].as_str().unwrap();
         until("the job ends", || async {
             self.get(status_url).await.json::<Value>().await.unwrap()["status"] == "COMPLETED"

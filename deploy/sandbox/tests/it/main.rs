@@ -4,6 +4,7 @@
 mod outside;
 mod yookassa;
 mod fal;
+mod platform;
 mod bot;
 mod telegram;
 mod files;

@@ -31,7 +31,7 @@ async fn https_is_the_same_sandbox_to_whoever_trusts_its_ca() {
 async fn real_host_names_lead_to_their_emulators() {
     let sandbox = Sandbox::start().await;
     let address = sandbox.server.https;
-    let client = ["api.telegram.org", "queue.fal.run", "api.yookassa.ru"]
+    let client = ["api.telegram.org", "queue.fal.run", "api.fal.ai", "api.yookassa.ru"]
         .into_iter()
         .fold(trusting(&sandbox), |client, host| client.resolve(host, address))
         .build()
@@ -49,6 +49,9 @@ async fn real_host_names_lead_to_their_emulators() {
     let fal = format!("https://queue.fal.run:{port}/fal-ai/flux/dev/requests/1/status");
     let (status, error) = get(fal).await;
     assert!(error.get("detail").is_some(), "{status} {error}");
+    let (status, models) =
+        get(format!("https://api.fal.ai:{port}/v1/models?endpoint_id=fal-ai/esrgan")).await;
+    assert_eq!((status, &models["models"][0]["endpoint_id"]), (200, &json!("fal-ai/esrgan")));
     let (_, error) =
         get(format!("https://localhost:{port}/fal-ai/flux/dev/requests/1/status")).await;
     assert!(error.get("detail").is_some(), "fal's paths are at the root over TLS: {error}");
