@@ -27,8 +27,11 @@ pub const QUEUE_MAX: usize = 4096;
 
 /// The largest request that makes sense has a snapshot of 16 KiB.
 const REQUEST_MAX_BYTES: usize = 64 * 1024;
-/// Calls that outlive the time to drain keep the writer from ending; nobody waits for them.
+/// Calls that outlive the time to drain keep the writer from ending, and a probe that was only
+/// half asked the admin address; nobody waits for them.
 const WRITE_OUT_MAX: Duration = Duration::from_secs(3);
+/// A connection whose other end is gone cannot be closed in good order.
+const CLOSE_MAX: Duration = Duration::from_secs(3);
 const SKEW_CHECK_EVERY: Duration = Duration::from_secs(10);
 /// Replicas whose clocks are further apart than this would disagree about what is overdue.
 const SKEW_MAX_MICROS: u64 = 1_000_000;
@@ -140,13 +143,23 @@ async fn serve_on<S: Store>(
         died = died_early(&mut beside, &shutdown) => Err(died),
     };
     shutdown.request();
-    while beside.join_next().await.is_some() {}
     drop(ledger);
-    if !writing.is_finished() && tokio::time::timeout(WRITE_OUT_MAX, &mut writing).await.is_err() {
+    let ends = async {
+        let beside_ends = async { while beside.join_next().await.is_some() {} };
+        let writing_ends = async {
+            if !writing.is_finished() {
+                drop((&mut writing).await);
+            }
+        };
+        tokio::join!(beside_ends, writing_ends)
+    };
+    if tokio::time::timeout(WRITE_OUT_MAX, ends).await.is_err() {
         tracing::warn!("callers still held on when time to shut down was over");
         writing.abort();
     }
-    store.close().await;
+    if tokio::time::timeout(CLOSE_MAX, store.close()).await.is_err() {
+        tracing::warn!("connections to the database were still busy at the end");
+    }
     served
 }
 

@@ -108,7 +108,7 @@ impl<S: Store> BillingService for Service<S> {
         let limit = pages::operations_limit(request.page_size)?;
         let below = pages::operations_place(&request.page_token)?;
         let read = self.ledger.operations(user, below, limit.with_one_more()).await?;
-        let page = Page::cut(read, limit, |last| last.number.to_string());
+        let page = Page::cut(read, limit, (pages::operation_weight, pages::operation_place_text));
         Ok(Response::new(wire::ListOperationsResponse {
             operations: page.items.into_iter().map(answers::operation).collect(),
             next_page_token: page.next,
@@ -169,7 +169,7 @@ impl<S: Store> BillingService for Service<S> {
         let request = request.into_inner();
         let limit = pages::top_ups_limit(request.page_size)?;
         let read = self.ledger.open_top_ups(&pages::open_top_ups(&request, limit)?).await?;
-        let page = Page::cut(read, limit, pages::top_up_place_text);
+        let page = Page::cut(read, limit, (pages::top_up_weight, pages::top_up_place_text));
         Ok(Response::new(wire::ListOpenTopUpsResponse {
             top_ups: page.items.into_iter().map(answers::top_up).collect(),
             next_page_token: page.next,

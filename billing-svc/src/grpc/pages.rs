@@ -5,8 +5,14 @@ use tonic::Status;
 
 use super::requests;
 use super::status::invalid;
-use crate::domain::{Timestamp, TopUp};
+use crate::domain::{Operation, Timestamp, TopUp};
 use crate::store::{OpenTopUps, TopUpPlace};
+
+/// No message is larger than 1 MiB; pages end before.
+const PAGE_MAX_BYTES: usize = 1_000_000;
+/// More than everything of an operation but its metadata, and of a top-up but its snapshot and
+/// address, can come to.
+const REST_MAX_BYTES: usize = 3_000;
 
 type Read<T> = Result<T, Status>;
 
@@ -35,6 +41,10 @@ fn limit(page_size: i32, (default, max): (i32, i32)) -> Read<Limit> {
         size if (1..=max).contains(&size) => Ok(Limit(size)),
         _ => Err(invalid("page_size", &format!("must be 1 to {max}, or 0 for {default}"))),
     }
+}
+
+pub(super) fn operation_place_text(last: &Operation) -> String {
+    last.number.to_string()
 }
 
 /// The number below which a page of operations begins.
@@ -76,6 +86,21 @@ fn top_up_place(token: &str) -> Option<TopUpPlace> {
     Some(TopUpPlace { created_at, id: id.parse().ok()? })
 }
 
+/// What an item takes up at most, in bytes.
+type Weight<T> = fn(&T) -> usize;
+/// Where the page after an item begins.
+type Place<T> = fn(&T) -> String;
+
+pub(super) fn operation_weight(operation: &Operation) -> usize {
+    // Each pair has some bytes of its own.
+    let metadata = operation.metadata.iter().map(|(key, value)| key.len() + value.len() + 16);
+    metadata.sum::<usize>() + REST_MAX_BYTES
+}
+
+pub(super) fn top_up_weight(top_up: &TopUp) -> usize {
+    top_up.snapshot.len() + top_up.confirmation_url.len() + REST_MAX_BYTES
+}
+
 /// One page, and where the next one begins.
 #[derive(Debug)]
 pub(super) struct Page<T> {
@@ -85,9 +110,17 @@ pub(super) struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Cuts off the one item more that was read.
-    pub(super) fn cut(mut items: Vec<T>, limit: Limit, place: impl Fn(&T) -> String) -> Self {
+    /// Cuts off the one item more that was read, and what a message has no room for.
+    pub(super) fn cut(mut items: Vec<T>, limit: Limit, of: (Weight<T>, Place<T>)) -> Self {
+        let (weight, place) = of;
         let size = usize::try_from(limit.0).unwrap_or_default();
+        let mut bytes = 0;
+        let has_room = |item: &&T| {
+            bytes += weight(item);
+            bytes <= PAGE_MAX_BYTES
+        };
+        // One has room always; that it is at least one lets a reader go on.
+        let size = items.iter().take(size).take_while(has_room).count().max(1);
         let has_more = items.len() > size;
         items.truncate(size);
         let next = items.last().filter(|_| has_more).map(place).unwrap_or_default();

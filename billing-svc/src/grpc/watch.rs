@@ -53,6 +53,14 @@ pub(super) fn stream<S: Store>(ledger: Ledger<S>, consumer: String, shutdown: Sh
 }
 
 impl<S: Store> Watch<S> {
+    /// Lends in a task of its own: a stream that nobody reads is not driven on, and would keep a
+    /// connection to the database to itself in the middle of it.
+    async fn lend(&self) -> Result<Vec<LentEvent>, BillingError> {
+        let (ledger, consumer) = (self.ledger.clone(), self.consumer.clone());
+        let lending = tokio::spawn(async move { ledger.lend_events(&consumer, LENT_MAX).await });
+        lending.await.unwrap_or(Err(BillingError::Unavailable))
+    }
+
     async fn next(&mut self) -> Result<LentEvent, BillingError> {
         loop {
             while let Some(event) = self.lent.pop_front() {
@@ -63,7 +71,7 @@ impl<S: Store> Watch<S> {
             }
             // Marked before lending, so that what is written meanwhile wakes us.
             self.news.mark_unchanged();
-            self.lent.extend(self.ledger.lend_events(&self.consumer, LENT_MAX).await?);
+            self.lent.extend(self.lend().await?);
             if self.lent.is_empty() {
                 // Either is a reason to look again.
                 drop(tokio::time::timeout(POLL, self.news.changed()).await);

@@ -4,14 +4,13 @@
 //! else, and nobody is answered before it is committed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::books::{Books, Changes, Effects, Needs};
 use super::decision::{Job, Line, count};
+use super::tries::{Tries, in_time};
 use super::{BillingError, CONSUMERS, Rules};
 use crate::clock::Clock;
 use crate::domain::{PaymentId, Provider};
@@ -19,10 +18,6 @@ use crate::store::{Store, StoreError};
 
 /// Larger batches gain nothing more, and delay the first of them.
 const BATCH_MAX: usize = 256;
-/// How often a batch that lost a race is tried.
-const TRIES_MAX: u32 = 5;
-/// The longest pause after the first lost race; it grows with each.
-const PAUSE: Duration = Duration::from_millis(20);
 
 type Batch = Vec<Box<dyn Job>>;
 
@@ -80,14 +75,10 @@ impl<S: Store> Writer<S> {
     }
 
     async fn attempts(&self, batch: &mut Batch) -> Result<Effects, StoreError> {
-        let mut tries = 1;
+        let mut tries = Tries::new();
         loop {
-            match self.attempt(batch).await {
-                Err(error) if error.is_race() && tries < TRIES_MAX => {
-                    tracing::debug!(error.cause = ?error, tries, "lost a race, trying again");
-                    tokio::time::sleep(jittered(PAUSE * tries)).await;
-                    tries += 1;
-                }
+            match in_time(self.attempt(batch)).await {
+                Err(error) if tries.are_left(&error) => tries.pause(&error).await,
                 ended => return ended,
             }
         }
@@ -241,12 +232,6 @@ async fn flush<S: Store>(
         store.insert_events(tx, &CONSUMERS, changes.events).await?;
     }
     Ok(())
-}
-
-/// Between nothing and the whole of it, so that those who collided do not collide again.
-fn jittered(pause: Duration) -> Duration {
-    let [random, ..] = Uuid::new_v4().into_bytes();
-    pause * u32::from(random) / u32::from(u8::MAX)
 }
 
 fn record_count(gauge: &'static str, value: usize) {

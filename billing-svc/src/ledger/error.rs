@@ -88,6 +88,7 @@ impl From<StoreError> for BillingError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::CommitUnknown(_)
+            | StoreError::Silent
             | StoreError::Away(_)
             | StoreError::Race(_)
             | StoreError::Blocked(_) => {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::tries::{Tries, in_time};
 use super::{BillingError, CONSUMERS, Ledger};
 use crate::domain::Timestamp;
-use crate::store::{EventId, Lease, LentEvent, Store};
+use crate::store::{EventId, Lease, LentEvent, Store, StoreError};
 
 /// How long an event is lent.
 const LEASE: Duration = Duration::from_secs(60);
@@ -29,6 +30,16 @@ impl<S: Store> Ledger<S> {
         consumer: &str,
         limit: i64,
     ) -> Result<Vec<LentEvent>, BillingError> {
+        let mut tries = Tries::new();
+        loop {
+            match in_time(self.try_to_lend(consumer, limit)).await {
+                Err(error) if tries.are_left(&error) => tries.pause(&error).await,
+                ended => return Ok(ended?),
+            }
+        }
+    }
+
+    async fn try_to_lend(&self, consumer: &str, limit: i64) -> Result<Vec<LentEvent>, StoreError> {
         let now = self.clock.now();
         let ids = self.store.lendable_events(consumer, now, limit).await?;
         if ids.is_empty() {
@@ -53,13 +64,23 @@ impl<S: Store> Ledger<S> {
         mut ids: Vec<EventId>,
     ) -> Result<(), BillingError> {
         self.check_consumer(consumer)?;
-        // Rows are changed in one order everywhere, so that two replicas cannot lock each other.
+        // In order, so that two replicas seldom lock each other; a plan may change it all the same.
         ids.sort_unstable();
         ids.dedup();
-        let mut tx = self.store.begin().await?;
-        self.store.ack_events(&mut tx, consumer, &ids, self.clock.now()).await?;
-        self.store.commit(tx).await?;
+        let mut tries = Tries::new();
+        loop {
+            match in_time(self.try_to_ack(consumer, &ids)).await {
+                Err(error) if tries.are_left(&error) => tries.pause(&error).await,
+                ended => break ended?,
+            }
+        }
         self.news.send_modify(|news| *news = news.wrapping_add(1));
         Ok(())
+    }
+
+    async fn try_to_ack(&self, consumer: &str, ids: &[EventId]) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        self.store.ack_events(&mut tx, consumer, ids, self.clock.now()).await?;
+        self.store.commit(tx).await
     }
 }

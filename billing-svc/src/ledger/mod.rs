@@ -18,6 +18,7 @@ mod open_top_up;
 mod record_payment;
 mod settle;
 mod cancel;
+mod tries;
 mod batch;
 mod reads;
 mod events;

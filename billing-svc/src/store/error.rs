@@ -28,6 +28,9 @@ pub enum StoreError {
     /// The commit was sent and its answer lost: it happened, or it did not.
     #[error("the answer to a commit was lost")]
     CommitUnknown(#[source] sqlx::Error),
+    /// Nobody has answered: it happened, or it did not.
+    #[error("the database does not answer")]
+    Silent,
     /// Another transaction was in the way; the same one may work now.
     #[error("lost a race against another transaction")]
     Race(#[source] sqlx::Error),
@@ -97,7 +100,7 @@ impl StoreError {
     /// Whether one request of many may be what the database did not like.
     pub fn may_be_one_request(&self) -> bool {
         match self {
-            Self::CommitUnknown(_) | Self::Away(_) => false,
+            Self::CommitUnknown(_) | Self::Silent | Self::Away(_) => false,
             Self::Race(_)
             | Self::Blocked(_)
             | Self::Refused(_)

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use proto::billing::v1 as wire;
+use proto::billing::v1::billing_service_client::BillingServiceClient;
 use proto::billing::v1::event::What;
 use rstest::rstest;
+use tokio::time::Instant;
 use tonic::Streaming;
+use tonic::transport::Endpoint;
 
 use crate::app::{ANNA, App, BORIS, HALF_HOUR, PATIENCE, PRICE, reason_of};
 use crate::database::Engine;
@@ -208,5 +212,39 @@ async fn a_consumer_that_events_are_not_written_for_is_refused(
         events: vec![wire::EventId { user_id: ANNA, number: 1 }],
     };
     assert_eq!(reason_of(app.billing().ack_events(request).await), "CONSUMER_NOT_FOUND");
+    app.finish().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn streams_that_nobody_reads_hold_nobody_up(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = App::with_money(engine, 0).await;
+    // Ten streams, more than there are connections for reading, and more events than one is lent.
+    join_all((1_001..=1_640).map(|user| app.register(user))).await;
+    join_all((1_001..=1_640).map(|user| app.top_up(user, PRICE))).await;
+
+    // A window that is smaller than one event: the first one fills it.
+    let endpoint = Endpoint::from_shared(app.replica.grpc_url.clone()).unwrap();
+    let channel = endpoint.initial_stream_window_size(100).connect().await.unwrap();
+    let look = app.look().await;
+    let mut unread = Vec::new();
+    let lent = "select count(*) from events where lent_until > 0";
+    for opened in 1..=10 {
+        let before = look.numbers(lent).await;
+        let request = wire::WatchEventsRequest { consumer: "bot".into() };
+        let stream = BillingServiceClient::new(channel.clone()).watch_events(request).await;
+        unread.push(stream.unwrap());
+        let deadline = Instant::now() + PATIENCE;
+        while look.numbers(lent).await == before {
+            assert!(Instant::now() < deadline, "stream {opened} is lent events");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    assert_eq!(app.has(1_001).await, (PRICE, 0, 0, 0));
+    drop(unread);
+    look.close().await;
     app.finish().await;
 }

@@ -191,3 +191,16 @@ async fn a_clock_that_is_not_the_databases_makes_it_unready_and_not_dead() {
     assert_eq!(app.reserve(ANNA, "test:1").await.price_kopecks, PRICE);
     app.finish().await;
 }
+
+#[tokio::test]
+async fn a_probe_that_was_half_asked_does_not_keep_it_from_ending() {
+    let app = App::with_anna(Engine::Sqlite).await;
+    let address = app.replica.admin_url.trim_start_matches("http://").to_owned();
+    let mut half = tokio::net::TcpStream::connect(&address).await.unwrap();
+    half.write_all(b"GET /livez HTTP/1.1\r\nho").await.unwrap();
+    // Answered after the other half was read.
+    assert!(get(&app.replica.admin_url, "/livez").await.contains("200 OK"));
+
+    app.finish().await;
+    drop(half);
+}

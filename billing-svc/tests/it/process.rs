@@ -135,6 +135,10 @@ async fn a_wrong_setting_stops_the_start_with_one_line_that_names_it() {
     for (name, value) in [
         ("DATABASE_URL", "mysql://root:s3cret@127.0.0.1/billing"),
         ("DATABASE_URL", "sqlite::memory:"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite://?mode=rwc"),
+        ("DATABASE_URL", "postgresql+driver://billing:s3cret@127.0.0.1/billing"),
+        ("DATABASE_URL", ""),
         ("DATABASE_URL", "postgres://billing:s3cret@127.0.0.1:1/billing"),
         ("BILLING_LISTEN", "0.0.0.0:0"),
         ("BILLING_LISTEN", "s3cret"),
@@ -331,5 +335,42 @@ async fn killed_under_load_and_asked_again_nothing_is_lost_or_doubled(
     books::check(&look).await;
     process.kill().await;
     look.close().await;
+    database.drop().await;
+}
+
+/// The largest that `process` may make a file; like a full disk, but for one process.
+async fn let_files_grow_to(process: &Process, bytes: &str) {
+    let mut command = Command::new("prlimit");
+    let pid = process.child.id().unwrap();
+    command.args([format!("--pid={pid}"), format!("--fsize={bytes}:unlimited")]);
+    let (succeeded, said) = run(command).await;
+    assert!(succeeded, "prlimit, of the package util-linux: {said}");
+}
+
+#[tokio::test]
+async fn a_disk_that_was_full_for_a_while_is_written_again_without_a_restart() {
+    let database = TestDatabase::create(Engine::Sqlite).await;
+    // A write past the limit is to fail, not to end the process.
+    let mut command = Command::new("/bin/sh");
+    let shipped = binary(&database.url);
+    command.args(["-c", "trap '' XFSZ; exec \"$0\""]).arg(shipped.as_std().get_program());
+    command.env_clear().envs(shipped.as_std().get_envs().filter_map(|(k, v)| Some((k, v?))));
+    command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let process = Process::start_with(command).await;
+    let register = wire::RegisterUserRequest { user_id: ANNA, profile: None };
+    process.billing.register_user(register).await.unwrap();
+
+    let_files_grow_to(&process, "1").await;
+    let mut once = process.billing.streaming();
+    let refused = once.reserve(reserve(ANNA, "test:1")).await;
+    assert_eq!(refused.unwrap_err().code(), tonic::Code::Unavailable);
+
+    let_files_grow_to(&process, "unlimited").await;
+    process.billing.reserve(reserve(ANNA, "test:1")).await.unwrap();
+    let look = database.look().await;
+    books::check(&look).await;
+    assert_eq!(look.numbers("select count(*) from operation_records").await, [[1]]);
+    look.close().await;
+    process.kill().await;
     database.drop().await;
 }

@@ -1,12 +1,14 @@
 //! Money on its way in: credited once, and only if it is the right money.
 
+use std::collections::{HashMap, HashSet};
+
 use futures_util::future::join_all;
 use proto::billing::v1 as wire;
 use proto::billing::v1::TopUpState::{Cancelled, Open, Settled};
 use rstest::rstest;
 use tonic::Code;
 
-use crate::app::{ANNA, App, BORIS, open_top_up, reason_of, roubles};
+use crate::app::{ANNA, App, BORIS, open_top_up, reason_of, reserve, roubles};
 use crate::database::Engine;
 
 fn record(of: &wire::TopUp, payment: &str, url: &str) -> wire::RecordTopUpPaymentRequest {
@@ -216,6 +218,59 @@ async fn the_reconciler_reads_what_is_open_oldest_first_by_pages(
     let before = expected[2].created_at;
     let early = app.billing().list_open_top_ups(list(String::new(), before)).await.unwrap();
     assert_eq!(early.top_ups, expected[..2]);
+    app.finish().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_page_is_never_larger_than_a_message_may_be(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = App::with_money(engine, 200_000).await;
+    let large = |number: i32| wire::OpenTopUpRequest {
+        snapshot: vec![b'x'; 16 * 1024],
+        ..open_top_up(ANNA, 10_000, &format!("pay:{number}"))
+    };
+    let metadata =
+        (0..16).map(|key| (format!("{key}"), "я".repeat(512))).collect::<HashMap<_, _>>();
+    for number in 0..100 {
+        app.billing().open_top_up(large(number)).await.unwrap();
+        let mut operation = reserve(ANNA, &format!("test:{number}"));
+        operation.metadata = metadata.clone();
+        app.billing().reserve(operation).await.unwrap();
+    }
+    let mut billing = app.billing().streaming().max_decoding_message_size(1024 * 1024);
+
+    let (mut top_ups, mut operations) = (HashSet::new(), HashSet::new());
+    let mut page_token = String::new();
+    loop {
+        let provider = "yookassa".into();
+        let list = wire::ListOpenTopUpsRequest {
+            provider,
+            page_token,
+            page_size: 500,
+            ..Default::default()
+        };
+        let page = billing.list_open_top_ups(list).await.unwrap().into_inner();
+        assert!(!page.top_ups.is_empty());
+        top_ups.extend(page.top_ups.into_iter().map(|top_up| top_up.top_up_id));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    loop {
+        let list = wire::ListOperationsRequest { user_id: ANNA, page_token, page_size: 100 };
+        let page = billing.list_operations(list).await.unwrap().into_inner();
+        assert!(!page.operations.is_empty());
+        operations.extend(page.operations.into_iter().map(|operation| operation.operation_id));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+
+    assert_eq!((top_ups.len(), operations.len()), (100, 100));
     app.finish().await;
 }
 

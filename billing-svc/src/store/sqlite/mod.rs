@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection as _, Sqlite, SqlitePool, Transaction};
 
 use super::{Answer, Engine, OpenError, StoreError, migrations};
 use crate::domain::Timestamp;
@@ -42,7 +42,11 @@ impl SqliteStore {
             return Err(OpenError::Address);
         }
         let options = SqliteConnectOptions::from_str(url).map_err(|_| OpenError::Address)?;
-        if url.contains(":memory:") || url.contains("mode=memory") {
+        let is_a_file = url.starts_with("sqlite:")
+            && !options.get_filename().as_os_str().is_empty()
+            && !url.contains(":memory:")
+            && !url.contains("mode=memory");
+        if !is_a_file {
             return Err(OpenError::Address);
         }
         let lock = lock(options.get_filename())?;
@@ -56,6 +60,12 @@ impl SqliteStore {
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
+            // SQLite itself ends a transaction that a full disk has broken off; sqlx goes on
+            // counting it, and would refuse every other one on that connection.
+            .before_acquire(|connection, _| {
+                let is_clean = !connection.is_in_transaction();
+                Box::pin(async move { Ok(is_clean) })
+            })
             .connect_with(options.clone())
             .await
             .map_err(OpenError::Unreachable)?;
