@@ -9,9 +9,10 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::{ConnectInfo, FromRequest as _, Request, State};
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
+use futures_util::StreamExt as _;
 use proto::request_id;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -24,6 +25,11 @@ use crate::resolve::{Resolution, Resolver, Via};
 use crate::yookassa::READS_AT_ONCE;
 use crate::yookassa::wire::Notification;
 
+/// A payment with all its fields is about two kilobytes.
+const BODY_BYTES_MAX: usize = 128 * 1024;
+/// So much of a body that is too large is still read, and thrown away: a sender that is cut off
+/// while it writes does not see the answer.
+const DISCARDED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long a sender may take over a body that fits one packet or two.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// A read of the payment and two calls to billing, each with its own limit, fit in.
@@ -95,7 +101,7 @@ impl Webhook {
         &self,
         peer: SocketAddr,
         request: Request,
-    ) -> Result<Bytes, (StatusCode, &'static str)> {
+    ) -> Result<Vec<u8>, (StatusCode, &'static str)> {
         let client = client_address(peer.ip(), request.headers(), &self.trusted_proxies);
         if !client.is_some_and(|address| self.trusted_networks.contain(address)) {
             tracing::warn!(
@@ -105,11 +111,9 @@ impl Webhook {
             );
             return Err((StatusCode::FORBIDDEN, "forbidden"));
         }
-        match timeout(BODY_WITHIN, Bytes::from_request(request, &())).await {
-            Ok(Ok(body)) => Ok(body),
-            Ok(Err(rejection)) => Err((rejection.status(), "unreadable")),
-            Err(_elapsed) => Err((StatusCode::REQUEST_TIMEOUT, "unreadable")),
-        }
+        timeout(BODY_WITHIN, read(request.into_body()))
+            .await
+            .unwrap_or(Err((StatusCode::REQUEST_TIMEOUT, "unreadable")))
     }
 
     async fn handle(&self, body: &[u8]) -> (StatusCode, &'static str) {
@@ -172,6 +176,26 @@ impl Webhook {
             Err(_elapsed) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         }
     }
+}
+
+/// Reads a body, if it is not too large.
+async fn read(body: Body) -> Result<Vec<u8>, (StatusCode, &'static str)> {
+    let mut pieces = body.into_data_stream();
+    let mut bytes = Vec::new();
+    let mut size = 0;
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| (StatusCode::BAD_REQUEST, "unreadable"))?;
+        size += piece.len();
+        if size <= BODY_BYTES_MAX {
+            bytes.extend_from_slice(&piece);
+        } else if size > DISCARDED_BYTES_MAX {
+            break;
+        }
+    }
+    if size > BODY_BYTES_MAX {
+        return Err((StatusCode::PAYLOAD_TOO_LARGE, "unreadable"));
+    }
+    Ok(bytes)
 }
 
 /// Takes out of a body what matters.

@@ -147,7 +147,9 @@ async fn what_cannot_be_read_is_refused() {
     }
     assert_eq!(app.post(vec![0xff, 0xfe, 0x00]).await, 400);
     assert_eq!(app.notify(SUCCEEDED, "../me").await, 400);
-    assert_eq!(app.post(vec![b' '; 300 * 1024]).await, 413);
+    for kilobytes in [129, 300, 3_000] {
+        assert_eq!(app.post(vec![b' '; kilobytes * 1024]).await, 413, "{kilobytes} KiB");
+    }
 
     assert_eq!(app.yookassa.gets(), 0);
     app.finish();
