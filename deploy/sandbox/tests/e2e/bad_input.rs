@@ -115,10 +115,13 @@ async fn a_webhook_believes_nobody(#[case] engine: Engine) {
     person.tap("Оплатить / Баланс").await;
     person.tap("100 ₽").await;
     let payment = person.payment_link().await;
-    let send = async |body: String| {
-        let request = world.http.post(world.webhook_url()).body(body);
-        request.send().await.unwrap().status().as_u16()
+    // A connection for each: the one of a body that is too large is closed behind the answer.
+    let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
+    let post = async |body: String| {
+        let request = http.post(world.webhook_url()).body(body);
+        request.send().await.map(|answer| answer.status().as_u16())
     };
+    let send = async |body: String| post(body).await.unwrap();
     let notification = |id: &str| {
         json!({
             "type": "notification",
@@ -132,7 +135,9 @@ async fn a_webhook_believes_nobody(#[case] engine: Engine) {
     };
 
     assert_eq!(send("{ not json".to_owned()).await, 400);
-    assert_eq!(send("x".repeat(1_000_000)).await, 413);
+    // It is refused by its length, so the sender may still be writing when the connection closes.
+    let refused = post("x".repeat(1_000_000)).await;
+    assert!(matches!(refused, Ok(413) | Err(_)), "{refused:?}");
     let stranger = notification("30a1c2d4-000f-5000-8000-1c2d3e4f5a6b");
     assert_eq!(send(stranger.to_string()).await, 200, "not ours: dropped, and not sent again");
     assert_eq!(send(notification(&payment).to_string()).await, 200, "the payment is still open");
