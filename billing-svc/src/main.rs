@@ -15,7 +15,7 @@ use secrecy::ExposeSecret as _;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    dotenvy::dotenv().ok();
+    config::load_dotenv();
     let config: Config = config::parse();
     telemetry::init(&config.common);
     let ended = match config.command {

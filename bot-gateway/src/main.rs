@@ -7,7 +7,7 @@ use proto::service::{config, listen, shutdown::Shutdown, telemetry};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    dotenvy::dotenv().ok();
+    config::load_dotenv();
     let config: Config = config::parse();
     telemetry::init(&config.common);
     let shutdown = Shutdown::on_signals().context("listen for signals")?;

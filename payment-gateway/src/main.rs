@@ -9,7 +9,7 @@ use proto::service::telemetry;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     rustls::crypto::ring::default_provider().install_default().ok();
-    dotenvy::dotenv().ok();
+    config::load_dotenv();
     let settings: Config = config::parse();
     telemetry::init(&settings.common);
     let shutdown = Shutdown::on_signals()?;

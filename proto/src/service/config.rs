@@ -1,4 +1,4 @@
-//! Reads a service's settings from the environment (and `.env`), or stops with one clear line.
+//! Reads a process's settings from the environment and `.env`, or stops with one clear line.
 
 use std::process;
 use std::time::Duration;
@@ -44,6 +44,20 @@ pub fn parse<C: clap::Parser>() -> C {
             process::exit(EXIT_CONFIG)
         }
     })
+}
+
+/// Adds what `.env` says, in this folder or one above, to the environment. A file that cannot be
+/// read stops the start: what stands below the mistake would be missing in silence.
+pub fn load_dotenv() {
+    match dotenvy::dotenv() {
+        Ok(_) => {}
+        Err(error) if error.not_found() => {}
+        // The error of a line shows the line, in which a secret may stand.
+        Err(dotenvy::Error::LineParse(..)) => {
+            refuse(".env", "a line cannot be read: write NAME=value, in quotes if it has spaces")
+        }
+        Err(error) => refuse(".env", format_args!("cannot be read: {error}")),
+    }
 }
 
 /// Ends the process because a setting that could be read cannot be used.

@@ -66,3 +66,21 @@ fn a_missing_or_wrong_setting_is_one_line_that_names_it_and_shows_no_value() {
         assert!(!said.contains("hush"), "{service}, {variable}={value}: {said}");
     }
 }
+
+#[test]
+fn settings_stand_in_a_file_and_a_line_that_cannot_be_read_stops_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |file: &str| {
+        std::fs::write(folder.path().join(".env"), file).unwrap();
+        let mut command = Command::new(binary("billing-svc"));
+        let ended = command.current_dir(folder.path()).env_clear().output().unwrap();
+        assert!(!ended.status.success(), "{file}");
+        String::from_utf8(ended.stderr).unwrap()
+    };
+
+    let said = start("HOLD_TTL=hush\n");
+    assert!(said.contains("HOLD_TTL cannot be used"), "{said}");
+
+    let said = start("DATABASE_URL=postgres://user:hush hush@host/name\nPRICE_PER_OPERATION=10\n");
+    assert!(said.starts_with(".env: ") && !said.contains("hush"), "{said}");
+}

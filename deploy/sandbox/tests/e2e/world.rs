@@ -65,6 +65,7 @@ pub(crate) struct World {
     admin: BTreeMap<Process, u16>,
     children: BTreeMap<Process, Child>,
     databases: Vec<String>,
+    _ports: Ports,
     pub(crate) sandbox: String,
     pub(crate) http: reqwest::Client,
     pub(crate) billing: Billing,
@@ -79,8 +80,9 @@ impl World {
     /// The same with other settings.
     pub(crate) async fn start_with(engine: Engine, settings: &[(&'static str, &str)]) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
-        let mut ports = free_ports(11).into_iter();
-        let mut port = || ports.next().unwrap();
+        let ports = Ports::reserve();
+        let mut numbers = ports.first..ports.first + Ports::COUNT;
+        let mut port = || numbers.next().unwrap();
         let (sandbox, sandbox_tls) = (port(), port());
         let (billing, payments, payments_http, media) = (port(), port(), port(), port());
         let admin: BTreeMap<_, _> =
@@ -125,6 +127,7 @@ impl World {
             admin,
             children: BTreeMap::new(),
             databases: Vec::new(),
+            _ports: ports,
             sandbox: url(sandbox),
             http: reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap(),
             billing: Billing::new(channel(&url(billing)).unwrap()),
@@ -443,9 +446,31 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     path
 }
 
-fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+/// Ports that no other test has for as long as this lives. They lie below those that the system
+/// gives to outgoing connections, which could take a port between two starts of a service.
+struct Ports {
+    first: u16,
+    _lock: File,
+}
+
+impl Ports {
+    const COUNT: u16 = 11;
+
+    fn reserve() -> Self {
+        let folder = std::env::temp_dir().join("media-lab-e2e-ports");
+        std::fs::create_dir_all(&folder).unwrap();
+        for first in (20_000..30_000).step_by(16) {
+            let lock = folder.join(first.to_string());
+            let lock = File::options().create(true).append(true).open(lock).unwrap();
+            let mut ports = first..first + Self::COUNT;
+            if lock.try_lock().is_ok()
+                && ports.all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+            {
+                return Self { first, _lock: lock };
+            }
+        }
+        panic!("no ports are free between 20000 and 30000");
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tests are told where PostgreSQL is")]
