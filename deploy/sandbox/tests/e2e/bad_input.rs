@@ -135,9 +135,7 @@ async fn a_webhook_believes_nobody(#[case] engine: Engine) {
     };
 
     assert_eq!(send("{ not json".to_owned()).await, 400);
-    // It is refused by its length, so the sender may still be writing when the connection closes.
-    let refused = post("x".repeat(1_000_000)).await;
-    assert!(matches!(refused, Ok(413) | Err(_)), "{refused:?}");
+    assert_eq!(send("x".repeat(1_000_000)).await, 413);
     let stranger = notification("30a1c2d4-000f-5000-8000-1c2d3e4f5a6b");
     assert_eq!(send(stranger.to_string()).await, 200, "not ours: dropped, and not sent again");
     assert_eq!(send(notification(&payment).to_string()).await, 200, "the payment is still open");
