@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::metadata::AsciiMetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::billing::v1 as billing;
+use crate::billing::v1::admin_service_client::AdminServiceClient;
 use crate::media::v1 as media;
 use crate::payments::v1 as payments;
 use crate::request_id;
@@ -164,7 +167,47 @@ thin_client! {
         get_top_up(billing::GetTopUpRequest) -> billing::GetTopUpResponse;
         list_open_top_ups(billing::ListOpenTopUpsRequest) -> billing::ListOpenTopUpsResponse;
         ack_events(billing::AckEventsRequest) -> billing::AckEventsResponse;
+        batch_reserve(billing::BatchReserveRequest) -> billing::BatchReserveResponse;
+        batch_commit(billing::BatchCommitRequest) -> billing::BatchCommitResponse;
+        batch_refund(billing::BatchRefundRequest) -> billing::BatchRefundResponse;
+        list_statement(billing::ListStatementRequest) -> billing::ListStatementResponse;
+        reverse_top_up(billing::ReverseTopUpRequest) -> billing::ReverseTopUpResponse;
+        redeem_promo_code(billing::RedeemPromoCodeRequest) -> billing::RedeemPromoCodeResponse;
     }
+}
+
+/// Says which operators' tool calls; see `admin.proto`.
+const OPERATOR_HEADER: &str = "x-medialab-operator";
+
+/// Why a name cannot be an operators' tool's.
+#[derive(Debug, thiserror::Error)]
+#[error("not a name of an operators' tool: 1 to 64 printable ASCII characters")]
+pub struct BadOperator;
+
+/// Names the operators' tool on every call.
+#[derive(Clone, Debug)]
+pub struct NameOperator(AsciiMetadataValue);
+
+impl Interceptor for NameOperator {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert(OPERATOR_HEADER, self.0.clone());
+        Ok(request)
+    }
+}
+
+/// Calls the operators' part of billing-svc.
+pub type Admin = AdminServiceClient<InterceptedService<Channel, NameOperator>>;
+
+/// A client of the operators' part behind `channel`, for the tool called `operator`.
+///
+/// # Errors
+/// When `operator` cannot be a tool's name.
+pub fn admin(channel: Channel, operator: &str) -> Result<Admin, BadOperator> {
+    let name = AsciiMetadataValue::try_from(operator).map_err(|_| BadOperator)?;
+    if operator.is_empty() || operator.len() > 64 {
+        return Err(BadOperator);
+    }
+    Ok(AdminServiceClient::with_interceptor(channel, NameOperator(name)))
 }
 
 impl Billing {

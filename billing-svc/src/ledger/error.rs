@@ -3,7 +3,7 @@
 use proto::reason;
 
 use crate::domain::{
-    AmountError, Balance, Kopecks, OperationId, StateError, TopUpError, TopUpId, UserId,
+    AmountError, Balance, Kopecks, OperationId, PromoError, StateError, TopUpError, TopUpId, UserId,
 };
 use crate::store::StoreError;
 
@@ -28,6 +28,13 @@ pub enum BillingError {
     TopUpNotFound(TopUpId),
     #[error(transparent)]
     TopUp(#[from] TopUpError),
+    #[error(transparent)]
+    Promo(#[from] PromoError),
+    #[error("more than what is left of the price")]
+    RefundExceedsPrice { left_kopecks: i64 },
+    /// Another item was at fault.
+    #[error("another item of the batch was refused")]
+    BatchRefused,
     #[error("no such consumer of events")]
     ConsumerNotFound,
     /// The queue is full; nothing was written.
@@ -58,6 +65,14 @@ impl BillingError {
             Self::TopUp(TopUpError::Settled) => Some(reason::TOP_UP_SETTLED),
             Self::TopUp(TopUpError::AmountMismatch) => Some(reason::TOP_UP_AMOUNT_MISMATCH),
             Self::TopUp(TopUpError::PaymentMismatch) => Some(reason::TOP_UP_PAYMENT_MISMATCH),
+            Self::State(StateError::OperationNotCommitted) => Some(reason::OPERATION_NOT_COMMITTED),
+            Self::Promo(PromoError::NotFound) => Some(reason::PROMO_CODE_NOT_FOUND),
+            Self::Promo(PromoError::NotValid) => Some(reason::PROMO_CODE_NOT_VALID),
+            Self::Promo(PromoError::UsedUp) => Some(reason::PROMO_CODE_USED_UP),
+            Self::Promo(PromoError::AlreadyRedeemed) => Some(reason::PROMO_CODE_ALREADY_REDEEMED),
+            Self::RefundExceedsPrice { .. } => Some(reason::REFUND_EXCEEDS_PRICE),
+            Self::BatchRefused => Some(reason::BATCH_REFUSED),
+            Self::TopUp(TopUpError::NotSettled) => Some(reason::TOP_UP_NOT_SETTLED),
             Self::TopUp(TopUpError::PaymentAlreadyClaimed) => Some(reason::PAYMENT_ALREADY_CLAIMED),
             Self::ConsumerNotFound => Some(reason::CONSUMER_NOT_FOUND),
             Self::Busy => Some(reason::BUSY),

@@ -35,6 +35,16 @@ macro_rules! of_engine {
             12 "0012_view_balances",
             13 "0013_view_operations",
             14 "0014_view_payments",
+            15 "0015_add_redemptions_until_to_accounts",
+            16 "0016_add_discounts_and_parts_to_operation_records",
+            17 "0017_add_bonus_and_reversals_to_top_ups",
+            18 "0018_create_reversals",
+            19 "0019_create_promo_codes",
+            20 "0020_create_redemptions",
+            21 "0021_create_interventions",
+            22 "0022_let_events_be_about_accounts",
+            23 "0023_create_chain_heads",
+            24 "0024_index_profiles_by_email",
         )
     };
 }

@@ -8,6 +8,8 @@
 //! - What is read outside a transaction never decides about money.
 
 mod rows;
+mod promos;
+mod interventions;
 mod migrations;
 pub mod sqlite;
 pub mod postgres;
@@ -17,10 +19,12 @@ use std::fmt::Debug;
 use std::future::Future;
 
 pub use error::{OpenError, StoreError};
+pub use interventions::Interventions;
+pub use promos::Promos;
 
 use crate::domain::{
     Account, Entry, Event, EventNumber, IdempotencyKey, Operation, OperationId, PaymentId, Profile,
-    Provider, Timestamp, TopUp, TopUpId, UserId,
+    Provider, ProviderAmount, ProviderRefundId, ReversedShare, Timestamp, TopUp, TopUpId, UserId,
 };
 
 /// What a statement answers.
@@ -172,6 +176,18 @@ pub struct Claim {
     pub at: Timestamp,
 }
 
+/// That a provider has paid a top-up back, and what that took back, for ever.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reversal {
+    pub user: UserId,
+    pub provider: Provider,
+    pub refund: ProviderRefundId,
+    pub top_up: TopUpId,
+    pub refunded: ProviderAmount,
+    pub share: ReversedShare,
+    pub at: Timestamp,
+}
+
 /// The place after which a page of open top-ups begins.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TopUpPlace {
@@ -188,7 +204,7 @@ pub struct OpenTopUps {
     pub limit: i64,
 }
 
-/// The tables `top_ups` and `payment_claims`.
+/// The tables `top_ups`, `payment_claims` and `reversals`.
 pub trait TopUps: Engine {
     fn top_ups_by_id(
         &self,
@@ -225,6 +241,18 @@ pub trait TopUps: Engine {
         &self,
         tx: &mut Self::Tx,
         claims: &[&Claim],
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    fn reversals(
+        &self,
+        tx: &mut Self::Tx,
+        refunds: &[(UserId, Provider, ProviderRefundId)],
+    ) -> impl Future<Output = Answer<Vec<Reversal>>> + Send;
+
+    fn insert_reversals(
+        &self,
+        tx: &mut Self::Tx,
+        reversals: &[&Reversal],
     ) -> impl Future<Output = Answer<()>> + Send;
 
     fn top_up(
@@ -299,6 +327,6 @@ pub struct Lease {
 }
 
 /// Everything that the service asks of a database.
-pub trait Store: Accounts + Operations + TopUps + Events {}
+pub trait Store: Accounts + Operations + TopUps + Promos + Interventions + Events {}
 
-impl<S: Accounts + Operations + TopUps + Events> Store for S {}
+impl<S: Accounts + Operations + TopUps + Promos + Interventions + Events> Store for S {}

@@ -3,6 +3,8 @@
 mod accounts;
 mod operations;
 mod top_ups;
+mod promos;
+mod interventions;
 mod events;
 
 use std::str::FromStr as _;

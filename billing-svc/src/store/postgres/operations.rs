@@ -4,7 +4,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
 use super::PostgresStore;
-use crate::domain::{IdempotencyKey, Operation, OperationId, Timestamp, UserId};
+use crate::domain::{IdempotencyKey, Operation, OperationId, PromoCodeName, Timestamp, UserId};
 use crate::store::{Answer, Operations, StoreError, rows};
 
 fn read(row: &PgRow) -> Answer<Operation> {
@@ -101,12 +101,13 @@ impl Operations for PostgresStore {
             "insert into operation_records
                  (user_id, id, number, operation_type, model, state, source, price_kopecks,
                   idempotency_key, created_at, expires_at, ended_at, refund_reason, refund_actor,
-                  commit_refused, cost_micro_usd, metadata)
+                  commit_refused, cost_micro_usd, metadata, list_price_kopecks, promo_code,
+                  refunded_in_parts_kopecks)
              select *
              from unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::text[], $5::text[],
                   $6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[],
                   $12::bigint[], $13::text[], $14::text[], $15::boolean[], $16::bigint[],
-                  $17::text[])",
+                  $17::text[], $18::bigint[], $19::text[], $20::bigint[])",
         )
         .bind(number(|o| o.user.get()))
         .bind(all().map(|o| o.id.as_uuid()).collect::<Vec<_>>())
@@ -127,6 +128,9 @@ impl Operations for PostgresStore {
         )
         .bind(all().map(|o| o.cost_micro_usd).collect::<Vec<_>>())
         .bind(all().map(|o| rows::metadata_text(&o.metadata)).collect::<Vec<_>>())
+        .bind(number(|o| o.list_price.get()))
+        .bind(all().map(|o| o.promo_code.as_ref().map(PromoCodeName::as_str)).collect::<Vec<_>>())
+        .bind(number(|o| o.refunded_in_parts_kopecks))
         .execute(&mut **tx)
         .await?;
         Ok(())
@@ -142,11 +146,12 @@ impl Operations for PostgresStore {
                  refund_reason = r.refund_reason,
                  refund_actor = r.refund_actor,
                  commit_refused = r.commit_refused,
-                 cost_micro_usd = r.cost_micro_usd
+                 cost_micro_usd = r.cost_micro_usd,
+                 refunded_in_parts_kopecks = r.refunded_in_parts_kopecks
              from unnest($1::bigint[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[],
-                  $6::text[], $7::text[], $8::boolean[], $9::bigint[])
+                  $6::text[], $7::text[], $8::boolean[], $9::bigint[], $10::bigint[])
                  as r (user_id, id, state, expires_at, ended_at, refund_reason, refund_actor,
-                       commit_refused, cost_micro_usd)
+                       commit_refused, cost_micro_usd, refunded_in_parts_kopecks)
              where o.user_id = r.user_id
                and o.id = r.id",
         )
@@ -161,6 +166,7 @@ impl Operations for PostgresStore {
             all().map(|o| o.refund.as_ref().is_some_and(|r| r.commit_refused)).collect::<Vec<_>>(),
         )
         .bind(all().map(|o| o.cost_micro_usd).collect::<Vec<_>>())
+        .bind(all().map(|o| o.refunded_in_parts_kopecks).collect::<Vec<_>>())
         .execute(&mut **tx)
         .await?;
         StoreError::expect_rows(operations.len(), done.rows_affected())

@@ -4,6 +4,8 @@
 mod accounts;
 mod operations;
 mod top_ups;
+mod promos;
+mod interventions;
 mod events;
 
 use std::fs::{File, OpenOptions, TryLockError};

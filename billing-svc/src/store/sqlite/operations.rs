@@ -4,7 +4,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::SqliteStore;
-use crate::domain::{IdempotencyKey, Operation, OperationId, Timestamp, UserId};
+use crate::domain::{IdempotencyKey, Operation, OperationId, PromoCodeName, Timestamp, UserId};
 use crate::store::{Answer, Operations, StoreError, rows};
 
 fn read(row: &SqliteRow) -> Answer<Operation> {
@@ -105,9 +105,10 @@ impl Operations for SqliteStore {
                 "insert into operation_records
                      (user_id, id, number, operation_type, model, state, source, price_kopecks,
                       idempotency_key, created_at, expires_at, ended_at, refund_reason,
-                      refund_actor, commit_refused, cost_micro_usd, metadata)
+                      refund_actor, commit_refused, cost_micro_usd, metadata, list_price_kopecks,
+                      promo_code, refunded_in_parts_kopecks)
                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                         $17)",
+                         $17, $18, $19, $20)",
             )
             .bind(operation.user.get())
             .bind(operation.id.as_uuid())
@@ -126,6 +127,9 @@ impl Operations for SqliteStore {
             .bind(refund.is_some_and(|refund| refund.commit_refused))
             .bind(operation.cost_micro_usd)
             .bind(rows::metadata_text(&operation.metadata))
+            .bind(operation.list_price.get())
+            .bind(operation.promo_code.as_ref().map(PromoCodeName::as_str))
+            .bind(operation.refunded_in_parts_kopecks)
             .execute(&mut **tx)
             .await?;
         }
@@ -143,7 +147,8 @@ impl Operations for SqliteStore {
                      refund_reason = $6,
                      refund_actor = $7,
                      commit_refused = $8,
-                     cost_micro_usd = $9
+                     cost_micro_usd = $9,
+                     refunded_in_parts_kopecks = $10
                  where user_id = $1
                    and id = $2",
             )
@@ -156,6 +161,7 @@ impl Operations for SqliteStore {
             .bind(refund.and_then(|refund| refund.actor.as_deref()))
             .bind(refund.is_some_and(|refund| refund.commit_refused))
             .bind(operation.cost_micro_usd)
+            .bind(operation.refunded_in_parts_kopecks)
             .execute(&mut **tx)
             .await?;
             StoreError::expect_rows(1, done.rows_affected())?;
