@@ -13,6 +13,7 @@ pub(crate) async fn check(look: &Look) {
     open_operations_sum_to_what_is_held(look).await;
     operations_net_to_their_state(look).await;
     top_ups_net_to_their_state(look).await;
+    what_was_promised_and_done_is_in_the_ledger(look).await;
 }
 
 async fn numbers_have_no_gaps(look: &Look) {
@@ -45,7 +46,8 @@ async fn numbers_have_no_gaps(look: &Look) {
 async fn entries_sum_to_the_accounts(look: &Look) {
     let accounts = look
         .numbers(
-            "select user_id, balance_kopecks, held_kopecks, free_operations, held_free_operations
+            "select user_id, balance_kopecks, held_kopecks, free_operations, held_free_operations,
+                    reversed_kopecks
              from accounts",
         )
         .await;
@@ -63,7 +65,7 @@ async fn entries_sum_to_the_accounts(look: &Look) {
         *sums.entry((user, row[1].clone(), row[3].clone())).or_default() += amount;
     }
     for row in accounts {
-        let [user, balance, held, free, held_free] = row[..] else { panic!("{row:?}") };
+        let [user, balance, held, free, held_free, reversed] = row[..] else { panic!("{row:?}") };
         let sum = |unit: &str, account: &str| {
             sums.get(&(user, unit.to_owned(), account.to_owned())).copied().unwrap_or_default()
         };
@@ -71,7 +73,7 @@ async fn entries_sum_to_the_accounts(look: &Look) {
         assert_eq!(sum("kopecks", "held"), held, "held by user {user}");
         assert_eq!(sum("free_operations", "available"), free, "free operations of user {user}");
         assert_eq!(sum("free_operations", "held"), held_free, "held free ones of user {user}");
-        assert!(free >= 0 && balance >= 0, "user {user} is below zero");
+        assert!(free >= 0 && balance + reversed >= 0, "user {user} is below zero");
     }
 }
 
@@ -109,7 +111,7 @@ async fn open_operations_sum_to_what_is_held(look: &Look) {
              having a.held_kopecks <>
                         coalesce(sum(case when o.source = 'balance' then o.price_kopecks end), 0)
                  or a.held_free_operations <>
-                        coalesce(sum(case when o.source = 'free_operation' then 1 end), 0)",
+                        coalesce(sum(case when o.source <> 'balance' then 1 end), 0)",
         )
         .await;
     assert!(differing.is_empty(), "open operations and what is held differ: {differing:?}");
@@ -118,7 +120,8 @@ async fn open_operations_sum_to_what_is_held(look: &Look) {
 /// Where the entries of one operation have moved what it took.
 struct Net {
     state: String,
-    taken: i64,
+    /// What is not given back in parts.
+    left: i64,
     places: HashMap<String, i64>,
 }
 
@@ -127,38 +130,40 @@ async fn operations_net_to_their_state(look: &Look) {
         .texts(
             "select o.state, o.source, cast(o.price_kopecks as text), e.unit, e.from_account,
                     e.to_account, cast(e.amount as text), cast(o.user_id as text),
-                    cast(o.number as text)
+                    cast(o.number as text), cast(o.refunded_in_parts_kopecks as text)
              from operation_records o
              join entries e on e.user_id = o.user_id and e.operation_id = o.id",
         )
         .await;
     let mut nets: HashMap<(String, String), Net> = HashMap::new();
     for row in rows {
-        let [state, source, price, unit, from, to, amount, user, number] = &row[..] else {
+        let [state, source, price, unit, from, to, amount, user, number, parts] = &row[..] else {
             panic!("{row:?}")
         };
-        let (expected_unit, taken) = match source.as_str() {
+        let (expected_unit, taken): (_, i64) = match source.as_str() {
             "balance" => ("kopecks", price.parse().unwrap()),
             _ => ("free_operations", 1),
         };
+        let left = taken - parts.parse::<i64>().unwrap();
         assert_eq!(unit, expected_unit, "an operation moves one unit only");
         let amount: i64 = amount.parse().unwrap();
         let net = nets.entry((user.clone(), number.clone())).or_insert_with(|| Net {
             state: state.clone(),
-            taken,
+            left,
             places: HashMap::new(),
         });
         *net.places.entry(from.clone()).or_default() -= amount;
         *net.places.entry(to.clone()).or_default() += amount;
     }
-    for ((user, number), Net { state, taken, places }) in &nets {
+    for ((user, number), Net { state, left, places }) in &nets {
         let net = |names: &[&str]| {
             names.iter().map(|name| places.get(*name).copied().unwrap_or_default()).sum::<i64>()
         };
-        let found = (net(&["balance", "available"]), net(&["held"]), net(&["revenue", "used"]));
+        let purse = net(&["balance", "available", "granted"]);
+        let found = (purse, net(&["held"]), net(&["revenue", "used"]));
         let expected = match state.as_str() {
-            "reserved" => (-taken, *taken, 0),
-            "committed" => (-taken, 0, *taken),
+            "reserved" => (-left, *left, 0),
+            "committed" => (-left, 0, *left),
             "refunded" | "expired" => (0, 0, 0),
             other => panic!("state {other}"),
         };
@@ -180,9 +185,14 @@ async fn top_ups_net_to_their_state(look: &Look) {
             "select t.user_id
              from top_ups t
              left join entries e on e.user_id = t.user_id and e.top_up_id = t.id
-             group by t.user_id, t.id, t.state, t.credited_kopecks
-             having coalesce(sum(e.amount), 0) <>
-                        case when t.state = 'settled' then t.credited_kopecks else 0 end",
+             group by t.user_id, t.id, t.state, t.credited_kopecks, t.bonus_kopecks,
+                      t.reversed_kopecks, t.reversed_bonus_kopecks
+             having coalesce(sum(case when e.cause = 'top_up' then e.amount end), 0) <>
+                        case when t.state = 'settled' then t.credited_kopecks else 0 end
+                 or coalesce(sum(case when e.cause = 'bonus' then e.amount end), 0) <>
+                        t.bonus_kopecks
+                 or coalesce(sum(case when e.cause = 'reversal' then e.amount end), 0) <>
+                        t.reversed_kopecks + t.reversed_bonus_kopecks",
         )
         .await;
     assert!(wrong.is_empty(), "top-ups and their entries differ: {wrong:?}");
@@ -198,4 +208,44 @@ async fn top_ups_net_to_their_state(look: &Look) {
         )
         .await;
     assert_eq!(unclaimed, [[0]], "every settled top-up has claimed its payment");
+}
+
+/// Rows beside the ledger that say what it must hold.
+async fn what_was_promised_and_done_is_in_the_ledger(look: &Look) {
+    for (sql, promise) in [
+        (
+            "select t.user_id from top_ups t
+             left join reversals r on r.user_id = t.user_id and r.top_up_id = t.id
+             group by t.user_id, t.id, t.refunded_minor_units, t.reversed_kopecks,
+                      t.reversed_bonus_kopecks
+             having coalesce(sum(r.refunded_minor_units), 0) <> t.refunded_minor_units
+                 or coalesce(sum(r.reversed_kopecks), 0) <> t.reversed_kopecks
+                 or coalesce(sum(r.reversed_bonus_kopecks), 0) <> t.reversed_bonus_kopecks",
+            "reversals sum to what their top-up says",
+        ),
+        (
+            "select c.redemptions from promo_codes c
+             left join redemptions r on r.code = c.code
+             group by c.code, c.redemptions
+             having count(r.user_id) <> c.redemptions",
+            "a code was redeemed as often as it says",
+        ),
+        (
+            "select i.user_id from interventions i
+             where not exists (select 1 from entries e
+                               where e.user_id = i.user_id and e.number = i.entry_number
+                                 and e.amount = abs(i.amount) and e.actor = i.actor)",
+            "what a person did is in the ledger",
+        ),
+        (
+            "select r.user_id from redemptions r
+             where r.entry_number is not null
+               and not exists (select 1 from entries e
+                               where e.user_id = r.user_id and e.number = r.entry_number
+                                 and e.cause = 'promo_code' and e.amount = r.value)",
+            "free operations of a code are in the ledger",
+        ),
+    ] {
+        assert!(look.numbers(sql).await.is_empty(), "{promise}");
+    }
 }

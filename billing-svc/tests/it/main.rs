@@ -6,6 +6,11 @@
 mod app;
 mod books;
 mod database;
+mod rounds;
+mod model;
+mod wire;
+mod crowd;
+mod own_postgres;
 
 mod accounts;
 mod reserving;
@@ -18,4 +23,7 @@ mod at_once;
 mod lost_answers;
 mod operators;
 mod process;
-mod random;
+mod histories;
+mod hot_users;
+mod ambiguous;
+mod kills;
