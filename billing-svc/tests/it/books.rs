@@ -13,7 +13,7 @@ pub(crate) async fn check(look: &Look) {
     open_operations_sum_to_what_is_held(look).await;
     operations_net_to_their_state(look).await;
     top_ups_net_to_their_state(look).await;
-    what_was_promised_and_done_is_in_the_ledger(look).await;
+    persons_and_promo_codes_have_their_entries(look).await;
 }
 
 async fn numbers_have_no_gaps(look: &Look) {
@@ -46,8 +46,7 @@ async fn numbers_have_no_gaps(look: &Look) {
 async fn entries_sum_to_the_accounts(look: &Look) {
     let accounts = look
         .numbers(
-            "select user_id, balance_kopecks, held_kopecks, free_operations, held_free_operations,
-                    reversed_kopecks
+            "select user_id, balance_kopecks, held_kopecks, free_operations, held_free_operations
              from accounts",
         )
         .await;
@@ -57,6 +56,23 @@ async fn entries_sum_to_the_accounts(look: &Look) {
              from entries",
         )
         .await;
+    // Only what reversals took back may be missing from a balance.
+    let reversals = look
+        .numbers(
+            "select a.user_id, a.reversed_kopecks,
+                    cast(coalesce(sum(e.amount), 0) as bigint)
+             from accounts a
+             left join entries e on e.user_id = a.user_id and e.cause = 'reversal'
+             group by a.user_id, a.reversed_kopecks",
+        )
+        .await;
+    let reversals: HashMap<i64, i64> = reversals
+        .iter()
+        .map(|row| {
+            assert_eq!(row[1], row[2], "what reversals took back of user {}", row[0]);
+            (row[0], row[1])
+        })
+        .collect();
     let mut sums: HashMap<(i64, String, String), i64> = HashMap::new();
     for row in entries {
         let user: i64 = row[0].parse().unwrap();
@@ -65,7 +81,7 @@ async fn entries_sum_to_the_accounts(look: &Look) {
         *sums.entry((user, row[1].clone(), row[3].clone())).or_default() += amount;
     }
     for row in accounts {
-        let [user, balance, held, free, held_free, reversed] = row[..] else { panic!("{row:?}") };
+        let [user, balance, held, free, held_free] = row[..] else { panic!("{row:?}") };
         let sum = |unit: &str, account: &str| {
             sums.get(&(user, unit.to_owned(), account.to_owned())).copied().unwrap_or_default()
         };
@@ -73,6 +89,7 @@ async fn entries_sum_to_the_accounts(look: &Look) {
         assert_eq!(sum("kopecks", "held"), held, "held by user {user}");
         assert_eq!(sum("free_operations", "available"), free, "free operations of user {user}");
         assert_eq!(sum("free_operations", "held"), held_free, "held free ones of user {user}");
+        let reversed = reversals.get(&user).copied().unwrap_or_default();
         assert!(free >= 0 && balance + reversed >= 0, "user {user} is below zero");
     }
 }
@@ -120,8 +137,8 @@ async fn open_operations_sum_to_what_is_held(look: &Look) {
 /// Where the entries of one operation have moved what it took.
 struct Net {
     state: String,
-    /// What is not given back in parts.
-    left: i64,
+    taken: i64,
+    refunded_in_parts: i64,
     places: HashMap<String, i64>,
 }
 
@@ -140,30 +157,31 @@ async fn operations_net_to_their_state(look: &Look) {
         let [state, source, price, unit, from, to, amount, user, number, parts] = &row[..] else {
             panic!("{row:?}")
         };
-        let (expected_unit, taken): (_, i64) = match source.as_str() {
+        let (expected_unit, taken) = match source.as_str() {
             "balance" => ("kopecks", price.parse().unwrap()),
             _ => ("free_operations", 1),
         };
-        let left = taken - parts.parse::<i64>().unwrap();
         assert_eq!(unit, expected_unit, "an operation moves one unit only");
         let amount: i64 = amount.parse().unwrap();
         let net = nets.entry((user.clone(), number.clone())).or_insert_with(|| Net {
             state: state.clone(),
-            left,
+            taken,
+            refunded_in_parts: parts.parse().unwrap(),
             places: HashMap::new(),
         });
         *net.places.entry(from.clone()).or_default() -= amount;
         *net.places.entry(to.clone()).or_default() += amount;
     }
-    for ((user, number), Net { state, left, places }) in &nets {
+    for ((user, number), Net { state, taken, refunded_in_parts, places }) in &nets {
         let net = |names: &[&str]| {
             names.iter().map(|name| places.get(*name).copied().unwrap_or_default()).sum::<i64>()
         };
         let purse = net(&["balance", "available", "granted"]);
         let found = (purse, net(&["held"]), net(&["revenue", "used"]));
+        let earned = taken - refunded_in_parts;
         let expected = match state.as_str() {
-            "reserved" => (-left, *left, 0),
-            "committed" => (-left, 0, *left),
+            "reserved" => (-taken, *taken, 0),
+            "committed" => (-earned, 0, earned),
             "refunded" | "expired" => (0, 0, 0),
             other => panic!("state {other}"),
         };
@@ -187,15 +205,29 @@ async fn top_ups_net_to_their_state(look: &Look) {
              left join entries e on e.user_id = t.user_id and e.top_up_id = t.id
              group by t.user_id, t.id, t.state, t.credited_kopecks, t.bonus_kopecks,
                       t.reversed_kopecks, t.reversed_bonus_kopecks
-             having coalesce(sum(case when e.cause = 'top_up' then e.amount end), 0) <>
-                        case when t.state = 'settled' then t.credited_kopecks else 0 end
-                 or coalesce(sum(case when e.cause = 'bonus' then e.amount end), 0) <>
-                        t.bonus_kopecks
-                 or coalesce(sum(case when e.cause = 'reversal' then e.amount end), 0) <>
-                        t.reversed_kopecks + t.reversed_bonus_kopecks",
+             having coalesce(sum(case when e.from_account like 'clearing:%' then e.amount
+                                      when e.to_account like 'clearing:%' then -e.amount end), 0)
+                        <> case when t.state = 'settled' then t.credited_kopecks else 0 end
+                           - t.reversed_kopecks
+                 or coalesce(sum(case when e.from_account = 'promo' then e.amount
+                                      when e.to_account = 'promo' then -e.amount end), 0)
+                        <> t.bonus_kopecks - t.reversed_bonus_kopecks",
         )
         .await;
     assert!(wrong.is_empty(), "top-ups and their entries differ: {wrong:?}");
+    let wrong = look
+        .numbers(
+            "select t.user_id
+             from top_ups t
+             left join reversals v on v.user_id = t.user_id and v.top_up_id = t.id
+             group by t.user_id, t.id, t.refunded_minor_units, t.reversed_kopecks,
+                      t.reversed_bonus_kopecks
+             having coalesce(sum(v.refunded_minor_units), 0) <> t.refunded_minor_units
+                 or coalesce(sum(v.reversed_kopecks), 0) <> t.reversed_kopecks
+                 or coalesce(sum(v.reversed_bonus_kopecks), 0) <> t.reversed_bonus_kopecks",
+        )
+        .await;
+    assert!(wrong.is_empty(), "top-ups and their reversals differ: {wrong:?}");
     let unclaimed = look
         .numbers(
             "select count(*) from top_ups t
@@ -210,42 +242,39 @@ async fn top_ups_net_to_their_state(look: &Look) {
     assert_eq!(unclaimed, [[0]], "every settled top-up has claimed its payment");
 }
 
-/// Rows beside the ledger that say what it must hold.
-async fn what_was_promised_and_done_is_in_the_ledger(look: &Look) {
-    for (sql, promise) in [
-        (
-            "select t.user_id from top_ups t
-             left join reversals r on r.user_id = t.user_id and r.top_up_id = t.id
-             group by t.user_id, t.id, t.refunded_minor_units, t.reversed_kopecks,
-                      t.reversed_bonus_kopecks
-             having coalesce(sum(r.refunded_minor_units), 0) <> t.refunded_minor_units
-                 or coalesce(sum(r.reversed_kopecks), 0) <> t.reversed_kopecks
-                 or coalesce(sum(r.reversed_bonus_kopecks), 0) <> t.reversed_bonus_kopecks",
-            "reversals sum to what their top-up says",
-        ),
-        (
-            "select c.redemptions from promo_codes c
-             left join redemptions r on r.code = c.code
-             group by c.code, c.redemptions
-             having count(r.user_id) <> c.redemptions",
-            "a code was redeemed as often as it says",
-        ),
-        (
-            "select i.user_id from interventions i
+async fn persons_and_promo_codes_have_their_entries(look: &Look) {
+    let without = look
+        .numbers(
+            "select count(*) from interventions i
              where not exists (select 1 from entries e
-                               where e.user_id = i.user_id and e.number = i.entry_number
-                                 and e.amount = abs(i.amount) and e.actor = i.actor)",
-            "what a person did is in the ledger",
-        ),
-        (
-            "select r.user_id from redemptions r
-             where r.entry_number is not null
+                               where e.user_id = i.user_id
+                                 and e.number = i.entry_number
+                                 and e.actor = i.actor
+                                 and e.amount = abs(i.amount)
+                                 and e.cause in ('adjustment', 'grant', 'refund'))",
+        )
+        .await;
+    assert_eq!(without, [[0]], "what a person did has its entry");
+    let miscounted = look
+        .texts(
+            "select p.code
+             from promo_codes p
+             left join redemptions r on r.code = p.code
+             group by p.code, p.redemptions
+             having count(r.user_id) <> p.redemptions",
+        )
+        .await;
+    assert!(miscounted.is_empty(), "promo codes count their redemptions: {miscounted:?}");
+    let without = look
+        .numbers(
+            "select count(*) from redemptions r
+             where r.kind = 'free_operations'
                and not exists (select 1 from entries e
-                               where e.user_id = r.user_id and e.number = r.entry_number
-                                 and e.cause = 'promo_code' and e.amount = r.value)",
-            "free operations of a code are in the ledger",
-        ),
-    ] {
-        assert!(look.numbers(sql).await.is_empty(), "{promise}");
-    }
+                               where e.user_id = r.user_id
+                                 and e.number = r.entry_number
+                                 and e.amount = r.value
+                                 and e.cause = 'promo_code')",
+        )
+        .await;
+    assert_eq!(without, [[0]], "free operations of a promo code have their entry");
 }

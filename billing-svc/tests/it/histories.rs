@@ -26,13 +26,9 @@ const SEED: u64 = 20_261_125;
 /// Shorter histories that are tried before the shortest so far is shown.
 const SHRINKS_MAX: usize = 150;
 
-const TERMS: Terms = Terms {
-    free_operations: FREE_OPERATIONS,
-    price_kopecks: PRICE,
-    hold_ttl: HALF_HOUR,
-    sweep_every: Duration::from_secs(3_600),
-    queue_max: 4_096,
-};
+fn terms() -> Terms {
+    Terms { free_operations: FREE_OPERATIONS, price_kopecks: PRICE, ..Terms::default() }
+}
 
 /// One step of a history that is run by itself.
 #[derive(Clone, Debug)]
@@ -172,7 +168,7 @@ struct Both {
 
 impl Both {
     async fn start(engine: Engine) -> Self {
-        let app = App::with(engine, TERMS).await;
+        let app = App::with(engine, terms()).await;
         let caller = Caller::new(&app.replica.grpc_url, Times::Compared);
         let ttl = i64::try_from(HALF_HOUR.as_micros()).unwrap();
         let world = World::new(app.now(), PRICE, i64::from(FREE_OPERATIONS), ttl);

@@ -12,7 +12,7 @@ use super::request::{Ended, Request};
 use super::world::World;
 
 /// Orders that are tried before it is called inexplicable.
-const TRIES_MAX: u32 = 200_000;
+const TRIES_MAX: u32 = 20_000;
 
 /// One call as its caller saw it; both moments are counted by one counter.
 #[derive(Clone, Debug)]

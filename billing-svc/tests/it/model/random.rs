@@ -83,10 +83,10 @@ impl Lane {
             27..40 => Request::Commit(self.commit()),
             40..47 => Request::Refund(self.refund()),
             47..52 => Request::Refund(self.refund_part()),
-            52..56 => {
+            52..55 => {
                 Request::Extend(wire::ExtendRequest { user_id, operation_id: self.operation() })
             }
-            56..63 => self.batch(),
+            55..63 => self.batch(),
             63..66 => Request::GetAccount(wire::GetAccountRequest { user_id }),
             66..68 => Request::GetOperation(wire::GetOperationRequest {
                 user_id,
@@ -211,7 +211,7 @@ impl Lane {
     }
 
     fn batch(&mut self) -> Request {
-        let size = 2 + self.dice.roll(9);
+        let size = 2 + self.dice.roll(16);
         let all_or_nothing = !self.has_loose_batches || self.dice.one_in(2);
         match self.dice.roll(4) {
             0 | 1 => {

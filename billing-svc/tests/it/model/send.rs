@@ -236,6 +236,9 @@ impl Answer {
         if let Some(redemption) = &mut self.redemption {
             redemption.redeemed_at = None;
         }
+        if let Some(code) = &mut self.promo_code {
+            (code.created_at, code.stopped_at) = (None, None);
+        }
         self
     }
 }
