@@ -51,7 +51,7 @@ pub use redeem::{Redeem, Redeemed};
 pub use refund::{Part, RefundBy, RefundOperation};
 pub use register::{Register, Registered};
 pub use reserve::{DryReserve, DryReserved, Reserve, Terms};
-pub use reverse::Reverse;
+pub use reverse::{Reverse, Reversed};
 pub use settle::{Settle, Settled};
 pub use sweep::sweep;
 
