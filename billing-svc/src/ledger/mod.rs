@@ -23,6 +23,7 @@ mod batch;
 mod reads;
 mod events;
 mod sweep;
+mod in_process;
 
 use std::sync::Arc;
 use std::time::Duration;
