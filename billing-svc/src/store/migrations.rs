@@ -35,6 +35,10 @@ macro_rules! of_engine {
             12 "0012_view_balances",
             13 "0013_view_operations",
             14 "0014_view_payments",
+            30 "0030_create_holds",
+            31 "0031_fill_holds",
+            32 "0032_drop_index_of_living_holds",
+            33 "0033_leave_room_for_commits",
         )
     };
 }
