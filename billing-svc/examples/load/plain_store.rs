@@ -91,6 +91,12 @@ impl PlainStore {
         .bind(expires_at)
         .execute(&mut *tx)
         .await?;
+        sqlx::query("insert into holds (user_id, expires_at, operation_id) values ($1, $2, $3)")
+            .bind(account.user)
+            .bind(expires_at)
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
         let [unit, from] =
             if is_free { ["free_operations", "available"] } else { ["kopecks", "balance"] };
         let entry = Entry { unit, from, to: "held", amount, cause: "reserve", operation: id, now };
@@ -118,7 +124,7 @@ impl PlainStore {
         let mut account = lock(&mut tx, request.user_id).await?;
         let id = Uuid::from_str(&request.operation_id)?;
         let row = sqlx::query(
-            "select operation_type, model, state, source, price_kopecks, idempotency_key
+            "select operation_type, model, state, source, price_kopecks, idempotency_key, expires_at
              from operation_records
              where user_id = $1
                and id = $2",
@@ -151,6 +157,17 @@ impl PlainStore {
         .bind(id)
         .bind(now)
         .bind(request.cost_micro_usd)
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query(
+            "delete from holds
+             where user_id = $1
+               and expires_at = $2
+               and operation_id = $3",
+        )
+        .bind(account.user)
+        .bind(row.try_get::<i64, _>("expires_at")?)
+        .bind(id)
         .execute(&mut *tx)
         .await?;
         let [unit, to] = if is_free { ["free_operations", "used"] } else { ["kopecks", "revenue"] };

@@ -10,7 +10,7 @@ use crate::domain::{
     Account, Cause, Entry, Event, EventKind, IdempotencyKey, Movement, Operation, OperationId,
     OperationState, PaymentId, Profile, Provider, Subject, Timestamp, TopUp, TopUpId, UserId,
 };
-use crate::store::Claim;
+use crate::store::{Claim, Hold};
 
 /// What a batch has to load.
 #[derive(Debug, Default)]
@@ -98,6 +98,8 @@ pub(crate) struct Books<'r> {
     profiles: BTreeMap<UserId, Row<Profile>>,
     operations: BTreeMap<(UserId, OperationId), Row<Operation>>,
     operation_keys: HashMap<(UserId, IdempotencyKey), OperationId>,
+    /// Holds as they are stored, of the operations that were loaded.
+    holds: HashMap<OperationId, Hold>,
     overdue: HashMap<UserId, Vec<OperationId>>,
     top_ups: BTreeMap<(UserId, TopUpId), Row<TopUp>>,
     top_up_keys: HashMap<(UserId, IdempotencyKey), TopUpId>,
@@ -117,6 +119,7 @@ impl<'r> Books<'r> {
             profiles: BTreeMap::new(),
             operations: BTreeMap::new(),
             operation_keys: HashMap::new(),
+            holds: HashMap::new(),
             overdue: HashMap::new(),
             top_ups: BTreeMap::new(),
             top_up_keys: HashMap::new(),
@@ -143,6 +146,9 @@ impl<'r> Books<'r> {
         }
         if operation.is_overdue(self.now) {
             self.overdue.entry(operation.user).or_default().push(operation.id);
+        }
+        if let Some(hold) = living_hold(&operation) {
+            self.holds.insert(operation.id, hold);
         }
         self.operation_keys.insert((operation.user, operation.key.clone()), operation.id);
         self.operations.insert(place, Row::loaded(operation));
@@ -267,8 +273,12 @@ impl<'r> Books<'r> {
 
     /// Releases the overdue holds of an account. Comes before every decision about it.
     pub(crate) fn touch(&mut self, user: UserId) -> Result<(), BillingError> {
-        for id in self.overdue.remove(&user).unwrap_or_default() {
-            let mut operation = self.operation(user, id)?;
+        let overdue = self.overdue.remove(&user).unwrap_or_default();
+        let overdue = overdue.into_iter().map(|id| self.operation(user, id));
+        let mut overdue = overdue.collect::<Result<Vec<_>, _>>()?;
+        overdue.sort_by_key(|operation| (operation.expires_at, operation.number));
+        for mut operation in overdue {
+            let id = operation.id;
             let posting = Posting {
                 movement: Movement {
                     from: Account::hold(operation.source),
@@ -294,6 +304,7 @@ impl<'r> Books<'r> {
         fn with<K: Ord, T>(rows: &BTreeMap<K, Row<T>>, change: Change) -> Vec<&T> {
             rows.values().filter(|row| row.change == change).map(|row| &row.value).collect()
         }
+        let (new_holds, ended_holds) = self.changed_holds();
         Changes {
             new_accounts: with(&self.accounts, Change::Insert),
             accounts: with(&self.accounts, Change::Update),
@@ -305,12 +316,28 @@ impl<'r> Books<'r> {
                 .collect(),
             new_operations: with(&self.operations, Change::Insert),
             operations: with(&self.operations, Change::Update),
+            new_holds,
+            ended_holds,
             new_top_ups: with(&self.top_ups, Change::Insert),
             top_ups: with(&self.top_ups, Change::Update),
             claims: with(&self.claims, Change::Insert),
             entries: &self.entries,
             events: &self.events,
         }
+    }
+
+    /// Holds that live now and did not before, and the other way round; an extended one is both.
+    fn changed_holds(&self) -> (Vec<Hold>, Vec<Hold>) {
+        let (mut new, mut ended) = (Vec::new(), Vec::new());
+        for row in self.operations.values().filter(|row| row.change != Change::None) {
+            let stored = self.holds.get(&row.value.id).copied();
+            let living = living_hold(&row.value);
+            if stored != living {
+                new.extend(living);
+                ended.extend(stored);
+            }
+        }
+        (new, ended)
     }
 
     /// What a batch leaves behind once it is stored.
@@ -334,9 +361,20 @@ pub(crate) struct Changes<'b> {
     pub(crate) profiles: Vec<(UserId, &'b Profile)>,
     pub(crate) new_operations: Vec<&'b Operation>,
     pub(crate) operations: Vec<&'b Operation>,
+    pub(crate) new_holds: Vec<Hold>,
+    pub(crate) ended_holds: Vec<Hold>,
     pub(crate) new_top_ups: Vec<&'b TopUp>,
     pub(crate) top_ups: Vec<&'b TopUp>,
     pub(crate) claims: Vec<&'b Claim>,
     pub(crate) entries: &'b [Entry],
     pub(crate) events: &'b [Event],
+}
+
+/// What an operation holds, as long as it lives.
+fn living_hold(operation: &Operation) -> Option<Hold> {
+    (operation.state == OperationState::Reserved).then_some(Hold {
+        user: operation.user,
+        expires_at: operation.expires_at,
+        operation: operation.id,
+    })
 }
