@@ -7,8 +7,9 @@ use std::path::PathBuf;
 
 use prost::Message;
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     "medialab/billing/v1/billing.proto",
+    "medialab/billing/v1/admin.proto",
     "medialab/payments/v1/payments.proto",
     "medialab/media/v1/media.proto",
 ];

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
+use proto::billing::v1::admin_service_server::{self, AdminServiceServer};
 use proto::billing::v1::billing_service_server::{BillingServiceServer, SERVICE_NAME};
 use proto::service::admin::{self, Readiness};
 use proto::service::grpc;
@@ -12,9 +13,10 @@ use proto::service::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tonic::service::Routes;
+use tonic::service::interceptor::InterceptedService;
 
 use crate::clock::Clock;
-use crate::grpc::Service;
+use crate::grpc::{AdminDoor, Service};
 use crate::ledger::{self, Rules};
 use crate::store::postgres::{self, PostgresStore};
 use crate::store::sqlite::SqliteStore;
@@ -25,8 +27,8 @@ pub const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// Requests that may wait to be written: a second's worth or so on a small machine.
 pub const QUEUE_MAX: usize = 4096;
 
-/// The largest request that makes sense has a snapshot of 16 KiB.
-const REQUEST_MAX_BYTES: usize = 64 * 1024;
+/// No message is larger; a batch of a hundred with all that an item may carry comes near.
+const REQUEST_MAX_BYTES: usize = 1024 * 1024;
 /// Calls that outlive the time to drain keep the writer from ending, and a probe that was only
 /// half asked the admin address; nobody waits for them.
 const WRITE_OUT_MAX: Duration = Duration::from_secs(3);
@@ -118,8 +120,13 @@ async fn serve_on<S: Store>(
         Arc::clone(&settings.clock),
         settings.queue_max,
     );
-    let service = BillingServiceServer::new(Service::new(ledger.clone(), shutdown.clone()))
+    let service = Arc::new(Service::new(ledger.clone(), shutdown.clone()));
+    let admin_service = AdminServiceServer::from_arc(Arc::clone(&service))
         .max_decoding_message_size(REQUEST_MAX_BYTES);
+    let service =
+        BillingServiceServer::from_arc(service).max_decoding_message_size(REQUEST_MAX_BYTES);
+    let routes =
+        Routes::new(service).add_service(InterceptedService::new(admin_service, AdminDoor));
 
     let readiness = Readiness::new();
     let mut writing = tokio::spawn(writer.run());
@@ -131,8 +138,8 @@ async fn serve_on<S: Store>(
     beside.spawn(admin::serve(listeners.admin, readiness, shutdown.clone()));
     let mut serving = tokio::spawn(grpc::serve(
         listeners.grpc,
-        Routes::new(service),
-        &[SERVICE_NAME],
+        routes,
+        &[SERVICE_NAME, admin_service_server::SERVICE_NAME],
         shutdown.clone(),
     ));
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use proto::billing::v1::event::What;
 use proto::billing::v1::{
-    AckEventsRequest, Event, EventId, Operation, TopUpSettled, WatchEventsResponse,
+    AckEventsRequest, Event, EventId, Operation, OperationState, TopUpSettled, WatchEventsResponse,
 };
 use proto::service::shutdown::Shutdown;
 use teloxide::types::{ChatId, MessageId};
@@ -97,7 +97,12 @@ async fn tell(app: &App, event: &Event) -> Result<(), HandlerError> {
         }
         Some(What::OperationRefunded(refunded)) => {
             let Some(operation) = &refunded.operation else { return Ok(()) };
-            let said = text::jobs::refunded(paid(app, operation).await);
+            let paid = paid(app, operation).await;
+            let said = if operation.state() == OperationState::Refunded {
+                text::jobs::refunded(paid)
+            } else {
+                text::jobs::refunded_in_part(Kopecks::new(refunded.refunded_kopecks), paid.left)
+            };
             app.telegram.send(ChatId(operation.user_id), &said, Some(keyboard::menu())).await?;
             Ok(())
         }
@@ -105,6 +110,27 @@ async fn tell(app: &App, event: &Event) -> Result<(), HandlerError> {
             let Some(operation) = &committed.operation else { return Ok(()) };
             let said = text::jobs::committed_late(paid(app, operation).await);
             app.telegram.send(ChatId(operation.user_id), &said, None).await?;
+            Ok(())
+        }
+        Some(What::TopUpReversed(reversed)) => {
+            let said = text::payments::reversed(
+                Kopecks::new(reversed.reversed_kopecks),
+                Kopecks::new(reversed.balance_after_kopecks),
+            );
+            app.telegram.send(ChatId(event.user_id), &said, Some(keyboard::menu())).await?;
+            Ok(())
+        }
+        Some(What::BalanceAdjusted(adjusted)) => {
+            let said = text::payments::adjusted(
+                Kopecks::new(adjusted.amount_kopecks),
+                Kopecks::new(adjusted.balance_after_kopecks),
+            );
+            app.telegram.send(ChatId(event.user_id), &said, Some(keyboard::menu())).await?;
+            Ok(())
+        }
+        Some(What::FreeOperationsGranted(granted)) => {
+            let said = text::payments::granted(granted.count);
+            app.telegram.send(ChatId(event.user_id), &said, Some(keyboard::menu())).await?;
             Ok(())
         }
         // An event of a later version: nothing that this one could say.

@@ -4,8 +4,6 @@
 //! Refund goes on until it is answered, never both: Refund begins only after a refusal, which says
 //! that no job was made. The `jobs` table remembers which of the two, so a kill changes nothing.
 
-use std::collections::HashMap;
-
 use proto::billing::v1::{Operation, PaymentSource, RefundRequest, ReserveRequest};
 use proto::media::v1::SubmitJobRequest;
 use proto::reason;
@@ -73,7 +71,7 @@ async fn reserve(talk: &Talk, draft: &Draft) -> Result<Operation, Status> {
         model: String::new(),
         idempotency_key: format!("bot:draft:{}", draft.id.simple()),
         expected_price_kopecks: Some(draft.price.get()),
-        metadata: HashMap::new(),
+        ..ReserveRequest::default()
     };
     let mut answer = talk.app.billing.reserve(request.clone()).await;
     if let Err(status) = &answer
@@ -201,7 +199,7 @@ async fn give_back(app: &App, job: Job) -> Result<Outcome, HandlerError> {
         user_id: job.user_id,
         operation_id: job.operation_id.clone(),
         reason: format!("media-worker did not take the job: {refusal}"),
-        actor: String::new(),
+        ..RefundRequest::default()
     };
     match app.billing.refund(request).await {
         Ok(_answer) => {
@@ -283,6 +281,7 @@ pub fn source(operation: &Operation) -> Option<Source> {
     match operation.source() {
         PaymentSource::FreeOperation => Some(Source::FreeOperation),
         PaymentSource::Balance => Some(Source::Balance),
+        PaymentSource::FreeAccess => Some(Source::FreeAccess),
         PaymentSource::Unspecified => None,
     }
 }

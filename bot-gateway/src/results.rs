@@ -185,6 +185,7 @@ async fn give_back(
         operation_id: job.operation_id.clone(),
         reason: why.to_owned(),
         actor: ACTOR.to_owned(),
+        ..RefundRequest::default()
     };
     app.billing.refund(request).await.map_err(HandlerError::of("Refund"))?;
     tracing::info!(user.id = job.user_id, operation.id = %job.operation_id, "operation refunded");

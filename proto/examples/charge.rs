@@ -35,8 +35,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if do_the_work().is_ok() {
         billing.commit(CommitRequest { user_id, operation_id, cost_micro_usd: None }).await?;
     } else {
-        let (reason, actor) = ("the work failed".to_owned(), String::new());
-        billing.refund(RefundRequest { user_id, operation_id, reason, actor }).await?;
+        let reason = "the work failed".to_owned();
+        let refund = RefundRequest { user_id, operation_id, reason, ..RefundRequest::default() };
+        billing.refund(refund).await?;
     }
     println!("{:?}", billing.get_account(GetAccountRequest { user_id }).await?.account);
     Ok(())

@@ -50,6 +50,26 @@ pub const TOP_UP_AMOUNT_MISMATCH: &str = "TOP_UP_AMOUNT_MISMATCH";
 pub const TOP_UP_PAYMENT_MISMATCH: &str = "TOP_UP_PAYMENT_MISMATCH";
 /// The payment was credited to another top-up.
 pub const PAYMENT_ALREADY_CLAIMED: &str = "PAYMENT_ALREADY_CLAIMED";
+/// Nothing was credited for the top-up.
+pub const TOP_UP_NOT_SETTLED: &str = "TOP_UP_NOT_SETTLED";
+/// The operation is not committed, so no part of it can be refunded.
+pub const OPERATION_NOT_COMMITTED: &str = "OPERATION_NOT_COMMITTED";
+/// More than what is left of the price; metadata `left_kopecks`.
+pub const REFUND_EXCEEDS_PRICE: &str = "REFUND_EXCEEDS_PRICE";
+/// Another item of the batch was refused, and all or nothing was asked for.
+pub const BATCH_REFUSED: &str = "BATCH_REFUSED";
+/// There is no such promo code.
+pub const PROMO_CODE_NOT_FOUND: &str = "PROMO_CODE_NOT_FOUND";
+/// The promo code is not valid yet, no longer, or was stopped.
+pub const PROMO_CODE_NOT_VALID: &str = "PROMO_CODE_NOT_VALID";
+/// The promo code was redeemed as often as it may be.
+pub const PROMO_CODE_USED_UP: &str = "PROMO_CODE_USED_UP";
+/// This user has redeemed the promo code before.
+pub const PROMO_CODE_ALREADY_REDEEMED: &str = "PROMO_CODE_ALREADY_REDEEMED";
+/// The call does not say which operator's tool it comes from.
+pub const OPERATOR_UNKNOWN: &str = "OPERATOR_UNKNOWN";
+/// Operators' calls are not taken from there.
+pub const OPERATOR_NOT_ALLOWED: &str = "OPERATOR_NOT_ALLOWED";
 /// The service was not started with such a consumer of events.
 pub const CONSUMER_NOT_FOUND: &str = "CONSUMER_NOT_FOUND";
 

@@ -10,7 +10,7 @@ use billing_svc::store::Store;
 
 use crate::callers::{Tally, Window, Work, work, work_paced};
 use crate::options::{Engine, Kind, Options};
-use crate::pairs::{Echo, Raw, Unary, Whom};
+use crate::pairs::{Batch, Echo, Raw, Unary, Whom};
 use crate::postgres::Postgres;
 use crate::seed::Seed;
 use crate::world::Process;
@@ -87,6 +87,7 @@ impl Bench {
                 add(Kind::Plain, &some(&[1, 8, 64, 256]));
                 add(Kind::Echo, &[256]);
             }
+            add(Kind::Batch, &[16]);
             add(Kind::Raw, &[512]);
             add(Kind::Hot, &[256]);
             if engine == Engine::Postgres {
@@ -117,6 +118,7 @@ impl Bench {
             Kind::Large => {
                 self.unary(self.large.as_ref().context("started before")?, callers, large).await
             }
+            Kind::Batch => self.batch(service()?, callers, any).await,
             Kind::Echo => self.echo(service()?, callers).await,
             Kind::Paced => self.paced(service()?, any).await,
             Kind::Raw => match self.raw.get(&engine).context("opened before")? {
@@ -137,6 +139,18 @@ impl Bench {
         let clients = self.clients(process)?;
         let callers: Vec<_> = clients.iter().cycle().take(callers).cloned().collect();
         let callers = callers.into_iter().map(|client| Unary { client, whom }).collect();
+        Ok(self.work(Some(process.pid), callers).await)
+    }
+
+    async fn batch(
+        &self,
+        process: &Process,
+        callers: usize,
+        whom: Whom,
+    ) -> anyhow::Result<Figures> {
+        let clients = self.clients(process)?;
+        let callers: Vec<_> = clients.iter().cycle().take(callers).cloned().collect();
+        let callers = callers.into_iter().map(|client| Batch { client, whom }).collect();
         Ok(self.work(Some(process.pid), callers).await)
     }
 

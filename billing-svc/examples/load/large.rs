@@ -35,7 +35,7 @@ const STATEMENTS: [&str; 5] = [
     "insert into operation_records
          (user_id, id, number, operation_type, model, state, source, price_kopecks,
           idempotency_key, created_at, expires_at, ended_at, commit_refused, cost_micro_usd,
-          metadata)
+          metadata, list_price_kopecks)
      select u,
             (lpad(to_hex(1700000000000 + n * 1000), 12, '0') || '7'
                 || substr(md5(u || ':' || n), 1, 3) || '8' || substr(md5(u || ':' || n), 4, 15))::uuid,
@@ -47,7 +47,7 @@ const STATEMENTS: [&str; 5] = [
             1700000000000000 + n * 1000000,
             1700001800000000 + n * 1000000,
             1700000000500000 + n * 1000000,
-            false, 39000, '{}'
+            false, 39000, '{}', 1000
      from generate_series($1, $2) u
      cross join generate_series(1, $3) n",
     "insert into entries

@@ -127,7 +127,9 @@ pub(crate) enum Kind {
     Echo,
     /// Reserve and Commit, a call each.
     Unary,
-    /// The same, all callers on one user.
+    /// The same, a hundred in a call.
+    Batch,
+    /// Pairs for one user, by all callers.
     Hot,
     /// Reserve and Commit at a fixed rate, whatever the answers take.
     Paced,
@@ -150,6 +152,7 @@ impl Kind {
         match self {
             Self::Echo => "echo",
             Self::Unary => "unary",
+            Self::Batch => "batch",
             Self::Hot => "hot",
             Self::Paced => "paced",
             Self::Raw => "raw",

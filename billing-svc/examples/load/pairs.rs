@@ -7,7 +7,11 @@ use billing_svc::domain::{IdempotencyKey, UserId};
 use billing_svc::ledger::{Commit, Ledger, Reserve};
 use billing_svc::store::Store;
 use proto::billing::v1::billing_service_client::BillingServiceClient;
-use proto::billing::v1::{CommitRequest, ListPricesRequest, ReserveRequest};
+use proto::billing::v1::operation_result::Outcome;
+use proto::billing::v1::{
+    BatchCommitRequest, BatchReserveRequest, CommitRequest, ListPricesRequest, Operation,
+    OperationResult, ReserveRequest,
+};
 use proto::client::request;
 use tokio::time::Instant;
 use tonic::transport::Channel;
@@ -18,6 +22,8 @@ use crate::callers::Work;
 pub(crate) type Client = BillingServiceClient<Channel>;
 
 const OPERATION_TYPE: &str = "generate";
+/// As many as one batch call takes.
+const ITEMS: usize = 100;
 
 /// Which users operations are for.
 #[derive(Clone, Copy, Debug)]
@@ -58,24 +64,68 @@ impl Work for Unary {
     async fn once(&mut self, calls: &mut Vec<Duration>) -> Result<u32, String> {
         let user_id = self.whom.next();
         let started = Instant::now();
-        let reserve = ReserveRequest {
-            user_id,
-            operation_type: OPERATION_TYPE.to_owned(),
-            idempotency_key: key(),
-            ..ReserveRequest::default()
-        };
-        let reserved = self.client.reserve(request(reserve)).await.map_err(|s| s.to_string())?;
+        let asked = self.client.reserve(request(reserve(user_id))).await;
+        let reserved = asked.map_err(|status| status.to_string())?.into_inner();
         calls.push(started.elapsed());
-        let operation = reserved.into_inner().operation.unwrap_or_default();
         let started = Instant::now();
-        let commit = CommitRequest {
-            user_id,
-            operation_id: operation.operation_id,
-            cost_micro_usd: Some(39_000),
-        };
-        self.client.commit(request(commit)).await.map_err(|s| s.to_string())?;
+        let commit = commit(reserved.operation.unwrap_or_default());
+        self.client.commit(request(commit)).await.map_err(|status| status.to_string())?;
         calls.push(started.elapsed());
         Ok(1)
+    }
+}
+
+/// Over gRPC, many in a call.
+pub(crate) struct Batch {
+    pub(crate) client: Client,
+    pub(crate) whom: Whom,
+}
+
+impl Work for Batch {
+    async fn once(&mut self, calls: &mut Vec<Duration>) -> Result<u32, String> {
+        let items = (0..ITEMS).map(|_| reserve(self.whom.next())).collect();
+        let started = Instant::now();
+        let message = BatchReserveRequest { items, all_or_nothing: false };
+        let asked = self.client.batch_reserve(request(message)).await;
+        let reserved = asked.map_err(|status| status.to_string())?.into_inner();
+        calls.push(started.elapsed());
+        let items: Vec<CommitRequest> = reserved
+            .results
+            .into_iter()
+            .map(|item| done(item).map(commit))
+            .collect::<Result<_, _>>()?;
+        let pairs = u32::try_from(items.len()).unwrap_or_default();
+        let started = Instant::now();
+        let message = BatchCommitRequest { items, all_or_nothing: false };
+        let asked = self.client.batch_commit(request(message)).await;
+        let committed = asked.map_err(|status| status.to_string())?.into_inner();
+        calls.push(started.elapsed());
+        committed.results.into_iter().try_for_each(|item| done(item).map(drop))?;
+        Ok(pairs)
+    }
+}
+
+fn reserve(user_id: i64) -> ReserveRequest {
+    ReserveRequest {
+        user_id,
+        operation_type: OPERATION_TYPE.to_owned(),
+        idempotency_key: key(),
+        ..ReserveRequest::default()
+    }
+}
+
+fn commit(operation: Operation) -> CommitRequest {
+    CommitRequest {
+        user_id: operation.user_id,
+        operation_id: operation.operation_id,
+        cost_micro_usd: Some(39_000),
+    }
+}
+
+fn done(item: OperationResult) -> Result<Operation, String> {
+    match item.outcome {
+        Some(Outcome::Operation(operation)) => Ok(operation),
+        other => Err(format!("{other:?}")),
     }
 }
 

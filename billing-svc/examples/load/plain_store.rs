@@ -76,8 +76,9 @@ impl PlainStore {
         sqlx::query(
             "insert into operation_records
                  (user_id, id, number, operation_type, model, state, source, price_kopecks,
-                  idempotency_key, created_at, expires_at, commit_refused, metadata)
-             values ($1, $2, $3, $4, $5, 'reserved', $6, $7, $8, $9, $10, false, '{}')",
+                  idempotency_key, created_at, expires_at, commit_refused, metadata,
+                  list_price_kopecks)
+             values ($1, $2, $3, $4, $5, 'reserved', $6, $7, $8, $9, $10, false, '{}', $7)",
         )
         .bind(account.user)
         .bind(id)

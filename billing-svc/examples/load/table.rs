@@ -96,6 +96,7 @@ pub(crate) fn print_ratios(rounds: &Rounds, fresh: Option<&Fresh>) {
         rate,
         "≥ 8",
     );
+    ratio("batch RPC (100 items) ÷ unary, pairs", [at(Kind::Batch, 16), unary], rate, "≥ 2.5");
     let sqlite = Scenario { engine: Engine::Sqlite, ..unary };
     ratio("SQLite unary pairs ÷ PostgreSQL's", [sqlite, unary], rate, "≥ 1");
     ratio(

@@ -53,6 +53,10 @@ pub struct Account {
     pub free_operations: i64,
     /// Free operations that open operations hold.
     pub held_free_operations: i64,
+    /// What reversed top-ups have taken back in all: this far the balance may be below zero.
+    pub reversed_kopecks: i64,
+    /// Until when any redeemed promo code may have effect.
+    pub redemptions_until: Timestamp,
     /// Number of the last entry; 0 if there is none.
     pub last_entry: i64,
     /// Number of the last event; 0 if there is none.
@@ -69,6 +73,8 @@ impl Account {
             held: Balance::default(),
             free_operations: 0,
             held_free_operations: 0,
+            reversed_kopecks: 0,
+            redemptions_until: Timestamp::from_micros(0),
             last_entry: 0,
             last_event: 0,
             created_at: at,
@@ -85,13 +91,15 @@ impl Account {
         match source {
             PaymentSource::FreeOperation => Place::FreeAvailable,
             PaymentSource::Balance => Place::Balance,
+            // Each use is granted when it is reserved, and goes back to where it was granted from.
+            PaymentSource::FreeAccess => Place::FreeGranted,
         }
     }
 
     /// Where it lies while an operation holds it.
     pub fn hold(source: PaymentSource) -> Place {
         match source {
-            PaymentSource::FreeOperation => Place::FreeHeld,
+            PaymentSource::FreeOperation | PaymentSource::FreeAccess => Place::FreeHeld,
             PaymentSource::Balance => Place::Held,
         }
     }
@@ -99,7 +107,7 @@ impl Account {
     /// Where it lies once an operation has used it.
     pub fn spent(source: PaymentSource) -> Place {
         match source {
-            PaymentSource::FreeOperation => Place::FreeUsed,
+            PaymentSource::FreeOperation | PaymentSource::FreeAccess => Place::FreeUsed,
             PaymentSource::Balance => Place::Revenue,
         }
     }
@@ -126,7 +134,12 @@ impl Account {
             Place::FreeHeld => {
                 self.held_free_operations = not_below_zero(self.held_free_operations, by)?;
             }
-            Place::Revenue | Place::Clearing(_) | Place::FreeUsed | Place::FreeGranted => {}
+            Place::Revenue
+            | Place::Promo
+            | Place::Adjustment
+            | Place::Clearing(_)
+            | Place::FreeUsed
+            | Place::FreeGranted => {}
         }
         Ok(())
     }

@@ -32,6 +32,10 @@ pub enum Place {
     Held,
     /// Money that we have earned.
     Revenue,
+    /// Money that promo codes have given.
+    Promo,
+    /// Money that persons have given and taken.
+    Adjustment,
     /// Money that a provider has taken for us.
     Clearing(Provider),
     /// Free operations that the user can use.
@@ -48,7 +52,12 @@ impl Place {
     /// The only unit that can lie there.
     pub const fn unit(&self) -> Unit {
         match self {
-            Self::Balance | Self::Held | Self::Revenue | Self::Clearing(_) => Unit::Kopecks,
+            Self::Balance
+            | Self::Held
+            | Self::Revenue
+            | Self::Promo
+            | Self::Adjustment
+            | Self::Clearing(_) => Unit::Kopecks,
             Self::FreeAvailable | Self::FreeHeld | Self::FreeUsed | Self::FreeGranted => {
                 Unit::FreeOperations
             }
@@ -61,6 +70,8 @@ impl Place {
             Self::Balance => "balance".into(),
             Self::Held | Self::FreeHeld => "held".into(),
             Self::Revenue => "revenue".into(),
+            Self::Promo => "promo".into(),
+            Self::Adjustment => "adjustment".into(),
             Self::Clearing(provider) => format!("clearing:{}", provider.as_str()).into(),
             Self::FreeAvailable => "available".into(),
             Self::FreeUsed => "used".into(),
@@ -87,6 +98,16 @@ pub enum Cause {
     Refund,
     Expiry,
     TopUp,
+    /// What a promo code adds to a top-up.
+    Bonus,
+    /// A provider has paid a top-up back.
+    Reversal,
+    /// A promo code gives free operations.
+    PromoCode,
+    /// A person gives or takes money.
+    Adjustment,
+    /// A person gives free operations.
+    Grant,
 }
 
 impl Cause {
@@ -100,6 +121,11 @@ impl Cause {
             Self::Refund => "refund",
             Self::Expiry => "expiry",
             Self::TopUp => "top_up",
+            Self::Bonus => "bonus",
+            Self::Reversal => "reversal",
+            Self::PromoCode => "promo_code",
+            Self::Adjustment => "adjustment",
+            Self::Grant => "grant",
         }
     }
 }

@@ -14,8 +14,17 @@ pub enum EventKind {
     OperationExpired(Operation),
     /// A hold that had expired was committed after all.
     OperationCommittedLate(Operation),
-    /// A person refunded an operation.
-    OperationRefunded(Operation),
+    /// A person refunded an operation: all of it, or all that was left; with the kopecks that came
+    /// back.
+    OperationRefunded(Operation, i64),
+    /// A person refunded a part of an operation; with the kopecks that came back.
+    OperationRefundedInPart(Operation, i64),
+    /// A provider has paid a top-up back; with the kopecks that were taken and the balance after.
+    TopUpReversed(TopUp, i64, Balance),
+    /// A person gave or took money: how much, and the balance right after.
+    BalanceAdjusted(i64, Balance),
+    /// A person gave so many free operations.
+    FreeOperationsGranted(i64),
 }
 
 impl EventKind {
@@ -25,32 +34,63 @@ impl EventKind {
             Self::TopUpSettled(..) => "top_up_settled",
             Self::OperationExpired(_) => "operation_expired",
             Self::OperationCommittedLate(_) => "operation_committed_late",
-            Self::OperationRefunded(_) => "operation_refunded",
+            Self::OperationRefunded(..) => "operation_refunded",
+            Self::OperationRefundedInPart(..) => "operation_refunded_in_part",
+            Self::TopUpReversed(..) => "top_up_reversed",
+            Self::BalanceAdjusted(..) => "balance_adjusted",
+            Self::FreeOperationsGranted(_) => "free_operations_granted",
         }
     }
 
     /// What it is about.
     pub fn subject(&self) -> Subject {
         match self {
-            Self::TopUpSettled(top_up, _) => Subject::TopUp(top_up.id),
+            Self::TopUpSettled(top_up, _) | Self::TopUpReversed(top_up, ..) => {
+                Subject::TopUp(top_up.id)
+            }
             Self::OperationExpired(operation)
             | Self::OperationCommittedLate(operation)
-            | Self::OperationRefunded(operation) => Subject::Operation(operation.id),
+            | Self::OperationRefunded(operation, _)
+            | Self::OperationRefundedInPart(operation, _) => Subject::Operation(operation.id),
+            Self::BalanceAdjusted(..) | Self::FreeOperationsGranted(_) => Subject::Account,
+        }
+    }
+
+    /// How much moved, where the event says it; else nothing.
+    pub fn amount(&self) -> i64 {
+        match self {
+            Self::TopUpSettled(..)
+            | Self::OperationExpired(_)
+            | Self::OperationCommittedLate(_) => 0,
+            Self::OperationRefunded(_, amount)
+            | Self::OperationRefundedInPart(_, amount)
+            | Self::TopUpReversed(_, amount, _)
+            | Self::BalanceAdjusted(amount, _)
+            | Self::FreeOperationsGranted(amount) => *amount,
         }
     }
 
     /// The balance right after, where the event says it; else nothing.
     pub fn balance_after(&self) -> Balance {
         match self {
-            Self::TopUpSettled(_, balance) => *balance,
+            Self::TopUpSettled(_, balance)
+            | Self::TopUpReversed(_, _, balance)
+            | Self::BalanceAdjusted(_, balance) => *balance,
             Self::OperationExpired(_)
             | Self::OperationCommittedLate(_)
-            | Self::OperationRefunded(_) => Balance::default(),
+            | Self::OperationRefunded(..)
+            | Self::OperationRefundedInPart(..)
+            | Self::FreeOperationsGranted(_) => Balance::default(),
         }
     }
 
     /// Reads an event about an operation, which may have gone on since.
-    pub fn of_operation(stored: &str, operation: &Operation, at: Timestamp) -> Option<Self> {
+    pub fn of_operation(
+        stored: &str,
+        operation: &Operation,
+        amount: i64,
+        at: Timestamp,
+    ) -> Option<Self> {
         match stored {
             "operation_expired" => {
                 Some(Self::OperationExpired(operation.as_it_reached(OperationState::Expired, at)))
@@ -58,16 +98,38 @@ impl EventKind {
             "operation_committed_late" => Some(Self::OperationCommittedLate(
                 operation.as_it_reached(OperationState::Committed, at),
             )),
-            "operation_refunded" => {
-                Some(Self::OperationRefunded(operation.as_it_reached(OperationState::Refunded, at)))
+            "operation_refunded" => Some(Self::OperationRefunded(
+                operation.as_it_reached(OperationState::Refunded, at),
+                amount,
+            )),
+            "operation_refunded_in_part" => {
+                Some(Self::OperationRefundedInPart(operation.clone(), amount))
             }
             _ => None,
         }
     }
 
     /// Reads an event about a top-up.
-    pub fn of_top_up(stored: &str, top_up: &TopUp, balance_after: Balance) -> Option<Self> {
-        (stored == "top_up_settled").then(|| Self::TopUpSettled(top_up.clone(), balance_after))
+    pub fn of_top_up(
+        stored: &str,
+        top_up: &TopUp,
+        amount: i64,
+        balance_after: Balance,
+    ) -> Option<Self> {
+        match stored {
+            "top_up_settled" => Some(Self::TopUpSettled(top_up.clone(), balance_after)),
+            "top_up_reversed" => Some(Self::TopUpReversed(top_up.clone(), amount, balance_after)),
+            _ => None,
+        }
+    }
+
+    /// Reads an event about an account.
+    pub fn of_account(stored: &str, amount: i64, balance_after: Balance) -> Option<Self> {
+        match stored {
+            "balance_adjusted" => Some(Self::BalanceAdjusted(amount, balance_after)),
+            "free_operations_granted" => Some(Self::FreeOperationsGranted(amount)),
+            _ => None,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 /// Longest key and payment id that is taken, in characters.
 const NAME_MAX: usize = 128;
 const PROVIDER_MAX: usize = 32;
+const PROMO_CODE_MAX: usize = 32;
 
 /// A user: the id that Telegram gave.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -136,6 +137,46 @@ impl Provider {
     }
 }
 
+/// What a promo code is called: letters are capitals, however they were typed.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct PromoCodeName(String);
+
+impl PromoCodeName {
+    /// Accepts 1 … 32 letters of ASCII, digits, `-` and `_`.
+    pub fn new(text: &str) -> Option<Self> {
+        let fits = (1..=PROMO_CODE_MAX).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        fits.then(|| Self(text.to_ascii_uppercase()))
+    }
+
+    /// As it is stored and sent.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PromoCodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a provider calls a refund.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ProviderRefundId(String);
+
+impl ProviderRefundId {
+    /// Accepts 1 … 128 printable ASCII characters.
+    pub fn new(text: &str) -> Option<Self> {
+        is_printable(text).then(|| Self(text.to_owned()))
+    }
+
+    /// As it is stored and sent.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 fn is_printable(text: &str) -> bool {
     (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(|b| matches!(b, b' '..=b'~'))
 }
@@ -161,6 +202,14 @@ mod tests {
         assert!(Provider::new("yookassa").is_some());
         for bad in ["", "YooKassa", "a b", "a:b", &"p".repeat(33)] {
             assert!(Provider::new(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_promo_code_is_the_same_in_capitals_and_small_letters() {
+        assert_eq!(PromoCodeName::new("spring-26"), PromoCodeName::new("SPRING-26"));
+        for bad in ["", "two words", "весна", &"P".repeat(33), "a\0"] {
+            assert!(PromoCodeName::new(bad).is_none(), "{bad:?}");
         }
     }
 

@@ -58,6 +58,22 @@ impl Kopecks {
     }
 }
 
+/// `price` with so many percent (1 … 99) off. A fraction of a kopeck is paid, not given: so no
+/// price becomes 0.
+pub fn discounted_rounded_up(price: Kopecks, percent: u32) -> Kopecks {
+    let left = i64::from(100_u32.saturating_sub(percent));
+    // At most 10⁹ × 100 + 99.
+    let hundredths = price.0.saturating_mul(left).saturating_add(99);
+    Kopecks(hundredths.checked_div(100).unwrap_or(price.0).clamp(1, price.0))
+}
+
+/// So many percent of `paid`, at most `max` and at most one amount: 0 if less than a kopeck.
+pub fn bonus_rounded_down(paid: Kopecks, percent: u32, max: Option<Kopecks>) -> i64 {
+    let hundredths = paid.0.saturating_mul(i64::from(percent));
+    let bonus = hundredths.checked_div(100).unwrap_or_default();
+    bonus.min(max.map_or(Kopecks::MAX, Kopecks::get)).min(Kopecks::MAX)
+}
+
 /// A sum over time, which may be below zero after a top-up was reversed.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Balance(i64);
@@ -117,6 +133,22 @@ mod tests {
         for malformed in ["", "-1.50", "+1.50", "1e3", "1.505", "1,50", " 1", "1.5.0", "ten"] {
             check(malformed, Err(AmountError::Malformed));
         }
+    }
+
+    #[test]
+    fn a_discount_rounds_in_our_favour_and_a_bonus_too() {
+        let kopecks = |value| Kopecks::new(value).unwrap();
+
+        for (price, percent, expected) in
+            [(1_000, 10, 900), (999, 10, 900), (1, 99, 1), (1_000_000_000, 1, 990_000_000)]
+        {
+            let price = kopecks(price);
+            assert_eq!(discounted_rounded_up(price, percent), kopecks(expected), "{price:?}");
+        }
+        assert_eq!(bonus_rounded_down(kopecks(999), 10, None), 99);
+        assert_eq!(bonus_rounded_down(kopecks(9), 10, None), 0);
+        assert_eq!(bonus_rounded_down(kopecks(10_000), 50, Some(kopecks(1_500))), 1_500);
+        assert_eq!(bonus_rounded_down(kopecks(Kopecks::MAX), 1_000, None), Kopecks::MAX);
     }
 
     #[test]

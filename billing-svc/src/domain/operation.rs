@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{IdempotencyKey, Kopecks, OperationId, Timestamp, UserId};
+use super::{IdempotencyKey, Kopecks, OperationId, PromoCodeName, Timestamp, UserId};
 
 /// A hold never lives longer than this after Reserve, and is committed late at most this long
 /// after it expired.
@@ -34,6 +34,9 @@ pub enum StateError {
     /// The hold is gone, and cannot be taken again.
     #[error("the hold has expired")]
     HoldExpired,
+    /// Only what was earned can be given back in parts.
+    #[error("the operation is not committed, so no part of it can be refunded")]
+    OperationNotCommitted,
 }
 
 /// What a Commit has to do.
@@ -118,20 +121,26 @@ pub enum PaymentSource {
     FreeOperation,
     /// The balance.
     Balance,
+    /// Free access until a date: neither money nor a free operation of the user's.
+    FreeAccess,
 }
 
 impl PaymentSource {
+    /// Every source, for tables.
+    pub const ALL: [Self; 3] = [Self::FreeOperation, Self::Balance, Self::FreeAccess];
+
     /// As it is stored and logged.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::FreeOperation => "free_operation",
             Self::Balance => "balance",
+            Self::FreeAccess => "free_access",
         }
     }
 
     /// Reads what [`as_str`](Self::as_str) wrote.
     pub fn from_stored(text: &str) -> Option<Self> {
-        [Self::FreeOperation, Self::Balance].into_iter().find(|source| source.as_str() == text)
+        Self::ALL.into_iter().find(|source| source.as_str() == text)
     }
 }
 
@@ -156,7 +165,12 @@ pub struct Operation {
     pub model: String,
     pub state: OperationState,
     pub source: PaymentSource,
+    /// What it costs, after a discount.
     pub price: Kopecks,
+    /// What the list said before a discount.
+    pub list_price: Kopecks,
+    /// Which promo code lowered the price or gave free access.
+    pub promo_code: Option<PromoCodeName>,
     pub key: IdempotencyKey,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
@@ -166,6 +180,8 @@ pub struct Operation {
     pub refund: Option<Refund>,
     /// What the work cost us, in millionths of a US dollar.
     pub cost_micro_usd: Option<i64>,
+    /// What a person has given back of it in parts.
+    pub refunded_in_parts_kopecks: i64,
     /// The caller's own data.
     pub metadata: BTreeMap<String, String>,
 }
@@ -179,7 +195,7 @@ impl Operation {
     /// How many units of its source it takes: kopecks, or one free operation.
     pub fn amount(&self) -> i64 {
         match self.source {
-            PaymentSource::FreeOperation => 1,
+            PaymentSource::FreeOperation | PaymentSource::FreeAccess => 1,
             PaymentSource::Balance => self.price.get(),
         }
     }
@@ -187,7 +203,7 @@ impl Operation {
     /// What was taken from the balance for it.
     pub fn charged_kopecks(&self) -> i64 {
         match self.source {
-            PaymentSource::FreeOperation => 0,
+            PaymentSource::FreeOperation | PaymentSource::FreeAccess => 0,
             PaymentSource::Balance => self.price.get(),
         }
     }
@@ -195,9 +211,20 @@ impl Operation {
     /// What was given back of that.
     pub fn refunded_kopecks(&self) -> i64 {
         match self.state {
-            OperationState::Reserved | OperationState::Committed => 0,
+            OperationState::Reserved => 0,
+            OperationState::Committed => self.refunded_in_parts_kopecks,
             OperationState::Refunded | OperationState::Expired => self.charged_kopecks(),
         }
+    }
+
+    /// What is left to give back, in units of its source.
+    pub fn left(&self) -> i64 {
+        self.amount().saturating_sub(self.refunded_in_parts_kopecks)
+    }
+
+    /// What of the money is left to give back, which is what a part of it may come to.
+    pub fn left_kopecks(&self) -> i64 {
+        self.charged_kopecks().saturating_sub(self.refunded_kopecks())
     }
 
     /// Where a hold that is extended now ends: never earlier than before, never past a day after
@@ -287,12 +314,15 @@ mod tests {
             state: OperationState::Reserved,
             source: PaymentSource::Balance,
             price: Kopecks::new(1_000).unwrap(),
+            list_price: Kopecks::new(1_000).unwrap(),
+            promo_code: None,
             key: IdempotencyKey::new("k").unwrap(),
             created_at: start,
             expires_at: start.plus(expires_after),
             ended_at: None,
             refund: None,
             cost_micro_usd: None,
+            refunded_in_parts_kopecks: 0,
             metadata: BTreeMap::new(),
         }
     }
@@ -308,6 +338,22 @@ mod tests {
         assert_eq!(hold.extended(soon, Duration::from_secs(1)), hold.expires_at);
         let late = start.plus(DAY);
         assert_eq!(hold.extended(late, half_hour), start.plus(DAY));
+    }
+
+    #[test]
+    fn what_is_left_of_an_operation_is_its_price_less_its_parts() {
+        let mut paid = operation(Duration::from_secs(1));
+        paid.state = OperationState::Committed;
+        paid.refunded_in_parts_kopecks = 300;
+        assert_eq!((paid.left(), paid.left_kopecks(), paid.refunded_kopecks()), (700, 700, 300));
+
+        paid.state = OperationState::Refunded;
+        assert_eq!((paid.left_kopecks(), paid.refunded_kopecks()), (0, 1_000));
+
+        let mut free = operation(Duration::from_secs(1));
+        free.source = PaymentSource::FreeOperation;
+        free.state = OperationState::Committed;
+        assert_eq!((free.left(), free.left_kopecks()), (1, 0));
     }
 
     #[test]

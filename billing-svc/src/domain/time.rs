@@ -12,6 +12,9 @@ impl Timestamp {
         Self(micros)
     }
 
+    /// Later than everything else.
+    pub const MAX: Self = Self(i64::MAX);
+
     /// Microseconds since 1970 began.
     pub const fn as_micros(self) -> i64 {
         self.0

@@ -4,11 +4,15 @@ use prost_types::Timestamp as WireTimestamp;
 use proto::billing::v1 as wire;
 
 use crate::domain::{
-    Account, Event, EventKind, Operation, OperationState, PaymentSource, Price, Profile, Timestamp,
-    TopUp, TopUpState,
+    Event, EventKind, Operation, OperationState, PaymentSource, Price, PromoCode, PromoEffect,
+    Redemption, Timestamp, TopUp, TopUpState, UserId,
 };
+use crate::ledger::{Standing, Terms};
 
-pub(super) fn account(account: &Account, profile: Profile) -> wire::Account {
+pub(super) fn account(standing: Standing) -> wire::Account {
+    let Standing { account, profile, redemptions } = standing;
+    // Only what still has effect is in a standing.
+    let redemption = |active| redemption(active, true);
     wire::Account {
         user_id: account.user.get(),
         balance_kopecks: account.balance.get(),
@@ -20,6 +24,70 @@ pub(super) fn account(account: &Account, profile: Profile) -> wire::Account {
             receipt_email: profile.receipt_email,
         }),
         created_at: Some(time(account.created_at)),
+        redemptions: redemptions.into_iter().map(redemption).collect(),
+    }
+}
+
+pub(super) fn redemption(redemption: Redemption, is_active: bool) -> wire::Redemption {
+    wire::Redemption {
+        code: redemption.code.as_str().to_owned(),
+        effect: Some(promo_effect(redemption.effect)),
+        redeemed_at: Some(time(redemption.redeemed_at)),
+        is_active,
+        idempotency_key: redemption.key.as_str().to_owned(),
+    }
+}
+
+fn promo_effect(effect: PromoEffect) -> wire::PromoEffect {
+    use wire::promo_effect::Effect;
+    let percent = |percent: u32| i32::try_from(percent).unwrap_or(i32::MAX);
+    let effect = match effect {
+        PromoEffect::OperationDiscount { percent: off, until } => {
+            Effect::OperationDiscount(wire::OperationDiscount {
+                percent: percent(off),
+                until: end(until),
+            })
+        }
+        PromoEffect::TopUpBonus { percent: more, max, until } => {
+            Effect::TopUpBonus(wire::TopUpBonus {
+                percent: percent(more),
+                bonus_max_kopecks: max.map_or(0, |max| max.get()),
+                until: end(until),
+            })
+        }
+        PromoEffect::FreeOperations(grant) => {
+            Effect::FreeOperations(wire::FreeOperations { count: grant.get() })
+        }
+        PromoEffect::FreeAccess { until } => {
+            Effect::FreeAccess(wire::FreeAccess { until: end(until) })
+        }
+    };
+    wire::PromoEffect { effect: Some(effect) }
+}
+
+/// The end of time is no time on the wire.
+fn end(until: Timestamp) -> Option<WireTimestamp> {
+    (until != Timestamp::MAX).then(|| time(until))
+}
+
+pub(super) fn promo_code(code: PromoCode) -> wire::PromoCode {
+    let (stopped_by, stop_reason, stopped_at) = code
+        .stopped
+        .map(|stopped| (stopped.actor, stopped.reason, Some(time(stopped.at))))
+        .unwrap_or_default();
+    wire::PromoCode {
+        code: code.name.as_str().to_owned(),
+        effect: Some(promo_effect(code.effect)),
+        redemptions_max: code.redemptions_max.unwrap_or_default(),
+        redemptions: code.redemptions,
+        valid_from: code.valid_from.map(time),
+        valid_until: code.valid_until.map(time),
+        created_by: code.created.actor,
+        create_reason: code.created.reason,
+        created_at: Some(time(code.created.at)),
+        stopped_at,
+        stopped_by,
+        stop_reason,
     }
 }
 
@@ -29,6 +97,34 @@ pub(super) fn price(price: &Price) -> wire::Price {
         model: price.model.clone(),
         price_kopecks: price.price.get(),
         free_operations_allowed: price.free_operations_allowed,
+        valid_from: None,
+    }
+}
+
+fn source(source: PaymentSource) -> wire::PaymentSource {
+    match source {
+        PaymentSource::FreeOperation => wire::PaymentSource::FreeOperation,
+        PaymentSource::Balance => wire::PaymentSource::Balance,
+        PaymentSource::FreeAccess => wire::PaymentSource::FreeAccess,
+    }
+}
+
+/// What a dry run of Reserve answers: an operation that there is not.
+pub(super) fn tried(user: UserId, operation_type: &str, terms: Terms) -> wire::Operation {
+    let charged_kopecks = match terms.source {
+        PaymentSource::Balance => terms.price.get(),
+        PaymentSource::FreeOperation | PaymentSource::FreeAccess => 0,
+    };
+    wire::Operation {
+        user_id: user.get(),
+        operation_type: operation_type.to_owned(),
+        state: wire::OperationState::Reserved.into(),
+        source: source(terms.source).into(),
+        price_kopecks: terms.price.get(),
+        list_price_kopecks: terms.list_price.get(),
+        charged_kopecks,
+        promo_code: terms.promo_code.map(|name| name.to_string()).unwrap_or_default(),
+        ..wire::Operation::default()
     }
 }
 
@@ -43,17 +139,13 @@ pub(super) fn operation(operation: Operation) -> wire::Operation {
         OperationState::Refunded => wire::OperationState::Refunded,
         OperationState::Expired => wire::OperationState::Expired,
     };
-    let source = match operation.source {
-        PaymentSource::FreeOperation => wire::PaymentSource::FreeOperation,
-        PaymentSource::Balance => wire::PaymentSource::Balance,
-    };
     wire::Operation {
         operation_id: operation.id.to_string(),
         user_id: operation.user.get(),
         operation_type: operation.operation_type,
         model: operation.model,
         state: state.into(),
-        source: source.into(),
+        source: source(operation.source).into(),
         price_kopecks: operation.price.get(),
         charged_kopecks,
         refunded_kopecks,
@@ -65,6 +157,8 @@ pub(super) fn operation(operation: Operation) -> wire::Operation {
         refund_actor: refund_actor.unwrap_or_default(),
         cost_micro_usd: operation.cost_micro_usd.unwrap_or_default(),
         metadata: operation.metadata.into_iter().collect(),
+        list_price_kopecks: operation.list_price.get(),
+        promo_code: operation.promo_code.map(|name| name.to_string()).unwrap_or_default(),
     }
 }
 
@@ -91,6 +185,10 @@ pub(super) fn top_up(top_up: TopUp) -> wire::TopUp {
         cancel_reason: top_up.cancel_reason.unwrap_or_default(),
         created_at: Some(time(top_up.created_at)),
         ended_at: top_up.ended_at.map(time),
+        bonus_kopecks: top_up.bonus_kopecks,
+        refunded_minor_units: top_up.refunded_minor_units,
+        reversed_kopecks: top_up.reversed_kopecks,
+        reversed_bonus_kopecks: top_up.reversed_bonus_kopecks,
     }
 }
 
@@ -109,10 +207,28 @@ pub(super) fn event(event: Event) -> wire::Event {
                 operation: Some(operation(committed)),
             })
         }
-        EventKind::OperationRefunded(refunded) => {
+        EventKind::OperationRefunded(refunded, kopecks)
+        | EventKind::OperationRefundedInPart(refunded, kopecks) => {
             What::OperationRefunded(wire::OperationRefunded {
                 operation: Some(operation(refunded)),
+                refunded_kopecks: kopecks,
             })
+        }
+        EventKind::TopUpReversed(reversed, kopecks, balance) => {
+            What::TopUpReversed(wire::TopUpReversed {
+                top_up: Some(top_up(reversed)),
+                reversed_kopecks: kopecks,
+                balance_after_kopecks: balance.get(),
+            })
+        }
+        EventKind::BalanceAdjusted(kopecks, balance) => {
+            What::BalanceAdjusted(wire::BalanceAdjusted {
+                amount_kopecks: kopecks,
+                balance_after_kopecks: balance.get(),
+            })
+        }
+        EventKind::FreeOperationsGranted(count) => {
+            What::FreeOperationsGranted(wire::FreeOperationsGranted { count })
         }
     };
     wire::Event {

@@ -1,18 +1,22 @@
 //! The door: read the request, call one decision, write the answer.
 
 mod requests;
+mod promo_requests;
 mod pages;
 mod answers;
+mod batches;
 mod status;
 mod watch;
+mod admin;
 
 use proto::billing::v1 as wire;
 use proto::billing::v1::billing_service_server::BillingService;
 use proto::service::shutdown::Shutdown;
 use tonic::{Request, Response, Status};
 
-use crate::ledger::Ledger;
+use crate::ledger::{DryReserve, DryReserved, Ledger};
 use crate::store::Store;
+pub use admin::AdminDoor;
 use pages::Page;
 
 /// Answers callers.
@@ -29,6 +33,19 @@ impl<S: Store> Service<S> {
     }
 }
 
+impl<S: Store> Service<S> {
+    async fn try_reserve(&self, dry: DryReserve) -> Result<wire::Operation, Status> {
+        let (user, operation_type) = (dry.reserve.user, dry.reserve.operation_type.clone());
+        let model = dry.reserve.model.clone();
+        Ok(match self.ledger.decide(dry).await? {
+            DryReserved::Repeat(stored) => answers::operation(*stored),
+            DryReserved::Terms(terms) => {
+                wire::Operation { model, ..answers::tried(user, &operation_type, terms) }
+            }
+        })
+    }
+}
+
 type Answer<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
@@ -38,8 +55,8 @@ impl<S: Store> BillingService for Service<S> {
         request: Request<wire::RegisterUserRequest>,
     ) -> Answer<wire::RegisterUserResponse> {
         let registered = self.ledger.decide(requests::register(request.into_inner())?).await?;
-        let account = answers::account(&registered.account, registered.profile);
         let created = registered.created;
+        let account = answers::account(registered.standing);
         Ok(Response::new(wire::RegisterUserResponse { account: Some(account), created }))
     }
 
@@ -48,8 +65,7 @@ impl<S: Store> BillingService for Service<S> {
         request: Request<wire::GetAccountRequest>,
     ) -> Answer<wire::GetAccountResponse> {
         let user = requests::user(request.into_inner().user_id)?;
-        let (account, profile) = self.ledger.account(user).await?;
-        let account = Some(answers::account(&account, profile));
+        let account = Some(answers::account(self.ledger.account(user).await?));
         Ok(Response::new(wire::GetAccountResponse { account }))
     }
 
@@ -65,8 +81,13 @@ impl<S: Store> BillingService for Service<S> {
         &self,
         request: Request<wire::ReserveRequest>,
     ) -> Answer<wire::ReserveResponse> {
-        let operation = self.ledger.decide(requests::reserve(request.into_inner())?).await?;
-        let operation = Some(answers::operation(operation));
+        let request = request.into_inner();
+        let operation = if request.dry_run {
+            self.try_reserve(requests::dry_reserve(request)?).await?
+        } else {
+            answers::operation(self.ledger.decide(requests::reserve(request)?).await?)
+        };
+        let operation = Some(operation);
         Ok(Response::new(wire::ReserveResponse { operation }))
     }
 
@@ -139,8 +160,65 @@ impl<S: Store> BillingService for Service<S> {
         let settled = self.ledger.decide(requests::settle(request.into_inner())?).await?;
         Ok(Response::new(wire::SettleTopUpResponse {
             top_up: Some(answers::top_up(settled.top_up)),
-            account: Some(answers::account(&settled.account, settled.profile)),
+            account: Some(answers::account(settled.standing)),
         }))
+    }
+
+    async fn reverse_top_up(
+        &self,
+        request: Request<wire::ReverseTopUpRequest>,
+    ) -> Answer<wire::ReverseTopUpResponse> {
+        let reversed = self.ledger.decide(requests::reverse(request.into_inner())?).await?;
+        Ok(Response::new(wire::ReverseTopUpResponse {
+            top_up: Some(answers::top_up(reversed.top_up)),
+            account: Some(answers::account(reversed.standing)),
+        }))
+    }
+
+    async fn redeem_promo_code(
+        &self,
+        request: Request<wire::RedeemPromoCodeRequest>,
+    ) -> Answer<wire::RedeemPromoCodeResponse> {
+        let redeemed = self.ledger.decide(promo_requests::redeem(&request.into_inner())?).await?;
+        Ok(Response::new(wire::RedeemPromoCodeResponse {
+            redemption: Some(answers::redemption(redeemed.redemption, redeemed.is_active)),
+            account: Some(answers::account(redeemed.standing)),
+        }))
+    }
+
+    async fn batch_reserve(
+        &self,
+        request: Request<wire::BatchReserveRequest>,
+    ) -> Answer<wire::BatchReserveResponse> {
+        let wire::BatchReserveRequest { items, all_or_nothing } = request.into_inner();
+        let results = self.batch(items, requests::reserve_of_batch, all_or_nothing).await?;
+        Ok(Response::new(wire::BatchReserveResponse { results }))
+    }
+
+    async fn batch_commit(
+        &self,
+        request: Request<wire::BatchCommitRequest>,
+    ) -> Answer<wire::BatchCommitResponse> {
+        let wire::BatchCommitRequest { items, all_or_nothing } = request.into_inner();
+        let read = |item: wire::CommitRequest| requests::commit(&item);
+        let results = self.batch(items, read, all_or_nothing).await?;
+        Ok(Response::new(wire::BatchCommitResponse { results }))
+    }
+
+    async fn batch_refund(
+        &self,
+        request: Request<wire::BatchRefundRequest>,
+    ) -> Answer<wire::BatchRefundResponse> {
+        let wire::BatchRefundRequest { items, all_or_nothing } = request.into_inner();
+        let results = self.batch(items, requests::refund, all_or_nothing).await?;
+        Ok(Response::new(wire::BatchRefundResponse { results }))
+    }
+
+    async fn list_statement(
+        &self,
+        _request: Request<wire::ListStatementRequest>,
+    ) -> Answer<wire::ListStatementResponse> {
+        Err(Status::unimplemented("comes with the next commits"))
     }
 
     async fn cancel_top_up(

@@ -5,7 +5,7 @@ use tonic::Status;
 
 use super::requests;
 use super::status::invalid;
-use crate::domain::{Operation, Timestamp, TopUp};
+use crate::domain::{Operation, PromoCode, PromoCodeName, Timestamp, TopUp};
 use crate::store::{OpenTopUps, TopUpPlace};
 
 /// No message is larger than 1 MiB; pages end before.
@@ -41,6 +41,27 @@ fn limit(page_size: i32, (default, max): (i32, i32)) -> Read<Limit> {
         size if (1..=max).contains(&size) => Ok(Limit(size)),
         _ => Err(invalid("page_size", &format!("must be 1 to {max}, or 0 for {default}"))),
     }
+}
+
+pub(super) fn promo_codes_limit(page_size: i32) -> Read<Limit> {
+    limit(page_size, (50, 100))
+}
+
+pub(super) fn promo_code_weight(code: &PromoCode) -> usize {
+    code.created.reason.len() + REST_MAX_BYTES
+}
+
+pub(super) fn promo_code_place_text(last: &PromoCode) -> String {
+    last.name.to_string()
+}
+
+/// The name after which a page of promo codes begins.
+pub(super) fn promo_codes_place(page_token: &str) -> Read<String> {
+    if page_token.is_empty() {
+        return Ok(String::new());
+    }
+    let name = PromoCodeName::new(page_token).ok_or_else(not_a_token)?;
+    Ok(name.to_string())
 }
 
 pub(super) fn operation_place_text(last: &Operation) -> String {

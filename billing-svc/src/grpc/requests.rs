@@ -9,11 +9,12 @@ use tonic::Status;
 
 use super::status::invalid;
 use crate::domain::{
-    IdempotencyKey, Kopecks, OperationId, PaymentId, Profile, Provider, ProviderAmount, Timestamp,
-    TopUpId, UserId,
+    IdempotencyKey, Kopecks, OperationId, PaymentId, Profile, Provider, ProviderAmount,
+    ProviderRefundId, Timestamp, TopUpId, UserId,
 };
 use crate::ledger::{
-    Cancel, Commit, Extend, OpenTopUp, RecordPayment, RefundOperation, Register, Reserve, Settle,
+    Cancel, Commit, DryReserve, Extend, OpenTopUp, Part, RecordPayment, RefundBy, RefundOperation,
+    Register, Reserve, Reverse, Settle,
 };
 use crate::store::EventId;
 
@@ -24,8 +25,8 @@ const MODEL_MAX: usize = 128;
 const METADATA_ENTRIES_MAX: usize = 16;
 const METADATA_KEY_MAX: usize = 64;
 const METADATA_VALUE_MAX: usize = 512;
-const REFUND_REASON_MAX: usize = 256;
-const ACTOR_MAX: usize = 64;
+pub(super) const REASON_MAX: usize = 256;
+pub(super) const ACTOR_MAX: usize = 64;
 const COST_MAX: i64 = 1_000_000_000_000;
 const MINOR_UNITS_MAX: i64 = 1_000_000_000;
 const SNAPSHOT_MAX_BYTES: usize = 16 * 1024;
@@ -35,7 +36,7 @@ const ACK_MAX: usize = 100;
 /// The last moment that the contract's times can name: the end of the year 9999.
 const SECONDS_MAX: i64 = 253_402_300_799;
 
-type Read<T> = Result<T, Status>;
+pub(super) type Read<T> = Result<T, Status>;
 
 pub(super) fn user(id: i64) -> Read<UserId> {
     UserId::new(id).ok_or_else(|| invalid("user_id", "must be greater than 0"))
@@ -60,6 +61,22 @@ pub(super) fn register(request: wire::RegisterUserRequest) -> Read<Register> {
     }
     let profile = Profile { language: profile.language, receipt_email: profile.receipt_email };
     Ok(Register { user, profile })
+}
+
+/// A dry run needs no key.
+pub(super) fn dry_reserve(mut request: wire::ReserveRequest) -> Read<DryReserve> {
+    let is_keyed = !request.idempotency_key.is_empty();
+    if !is_keyed {
+        "unused".clone_into(&mut request.idempotency_key);
+    }
+    Ok(DryReserve { reserve: reserve(request)?, is_keyed })
+}
+
+pub(super) fn reserve_of_batch(request: wire::ReserveRequest) -> Read<Reserve> {
+    if request.dry_run {
+        return Err(invalid("dry_run", "must not be set in a batch"));
+    }
+    reserve(request)
 }
 
 pub(super) fn reserve(request: wire::ReserveRequest) -> Read<Reserve> {
@@ -100,10 +117,24 @@ pub(super) fn commit(request: &wire::CommitRequest) -> Read<Commit> {
 pub(super) fn refund(request: wire::RefundRequest) -> Read<RefundOperation> {
     let user = user(request.user_id)?;
     let operation = operation_id(&request.operation_id)?;
-    required_text("reason", &request.reason, REFUND_REASON_MAX)?;
+    required_text("reason", &request.reason, REASON_MAX)?;
     text("actor", &request.actor, ACTOR_MAX)?;
-    let actor = Some(request.actor).filter(|actor| !actor.is_empty());
-    Ok(RefundOperation { user, operation, reason: request.reason, actor })
+    let by = match (request.amount_kopecks, request.actor) {
+        (None, _) if !request.idempotency_key.is_empty() => {
+            return Err(invalid("idempotency_key", "must be empty without amount_kopecks"));
+        }
+        (None, actor) if actor.is_empty() => RefundBy::Nobody,
+        (None, actor) => RefundBy::Person(actor),
+        (Some(_), actor) if actor.is_empty() => {
+            return Err(invalid("actor", "must be present with amount_kopecks"));
+        }
+        (Some(kopecks), actor) => RefundBy::PersonInPart(Part {
+            actor,
+            amount: amount("amount_kopecks", kopecks)?,
+            key: key(&request.idempotency_key)?,
+        }),
+    };
+    Ok(RefundOperation { user, operation, reason: request.reason, by })
 }
 
 pub(super) fn open_top_up(request: wire::OpenTopUpRequest) -> Read<OpenTopUp> {
@@ -131,6 +162,16 @@ pub(super) fn settle(request: wire::SettleTopUpRequest) -> Read<Settle> {
     let top_up = top_up_id(&request.top_up_id)?;
     let payment = payment(&request.provider_payment_id)?;
     Ok(Settle { user, top_up, payment, paid: paid(request.paid)? })
+}
+
+pub(super) fn reverse(request: wire::ReverseTopUpRequest) -> Read<Reverse> {
+    let user = user(request.user_id)?;
+    let top_up = top_up_id(&request.top_up_id)?;
+    let refund = ProviderRefundId::new(&request.provider_refund_id).ok_or_else(|| {
+        invalid("provider_refund_id", "must be 1 to 128 printable ASCII characters")
+    })?;
+    let refunded = request.refunded.ok_or_else(|| invalid("refunded", "must be present"))?;
+    Ok(Reverse { user, top_up, refund, refunded: paid(Some(refunded))? })
 }
 
 pub(super) fn cancel(request: wire::CancelTopUpRequest) -> Read<Cancel> {
@@ -166,7 +207,7 @@ fn text(field: &'static str, value: &str, max: usize) -> Read<()> {
     Ok(())
 }
 
-fn required_text(field: &'static str, value: &str, max: usize) -> Read<()> {
+pub(super) fn required_text(field: &'static str, value: &str, max: usize) -> Read<()> {
     if value.is_empty() {
         return Err(invalid(field, "must not be empty"));
     }
@@ -178,7 +219,7 @@ fn is_name(value: &str, max: usize) -> bool {
         && value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
-fn key(value: &str) -> Read<IdempotencyKey> {
+pub(super) fn key(value: &str) -> Read<IdempotencyKey> {
     IdempotencyKey::new(value)
         .ok_or_else(|| invalid("idempotency_key", "must be 1 to 128 printable ASCII characters"))
 }
@@ -193,7 +234,7 @@ pub(super) fn provider(value: &str) -> Read<Provider> {
     Provider::new(value).ok_or_else(|| invalid("provider", "must be 1 to 32 of a-z, 0-9 and _"))
 }
 
-fn amount(field: &'static str, kopecks: i64) -> Read<Kopecks> {
+pub(super) fn amount(field: &'static str, kopecks: i64) -> Read<Kopecks> {
     Kopecks::new(kopecks).map_err(|_| invalid(field, "must be between 1 and 1000000000 kopecks"))
 }
 

@@ -7,6 +7,7 @@ use proto::reason::{self, BILLING_DOMAIN};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use crate::domain::PromoError;
 use crate::ledger::BillingError;
 
 /// When a caller whom we had no room for should try again: some batches later.
@@ -31,6 +32,13 @@ impl From<BillingError> for Status {
                 ];
                 reason::refusal(Code::FailedPrecondition, named, &message, values)
             }
+            BillingError::WouldOverdraw { amount, balance } => {
+                let values = [
+                    ("amount_kopecks", amount.get().to_string()),
+                    ("balance_kopecks", balance.to_string()),
+                ];
+                reason::refusal(Code::FailedPrecondition, named, &message, values)
+            }
             BillingError::PriceChanged { price, expected } => {
                 let values = [
                     ("price_kopecks", price.get().to_string()),
@@ -38,8 +46,18 @@ impl From<BillingError> for Status {
                 ];
                 reason::refusal(Code::FailedPrecondition, named, &message, values)
             }
+            BillingError::Promo(PromoError::NotFound) => refuse(Code::NotFound),
+            BillingError::RefundExceedsPrice { left_kopecks } => {
+                let values = [("left_kopecks", left_kopecks.to_string())];
+                reason::refusal(Code::FailedPrecondition, named, &message, values)
+            }
             BillingError::KeyReused => refuse(Code::AlreadyExists),
-            BillingError::State(_) | BillingError::TopUp(_) => refuse(Code::FailedPrecondition),
+            BillingError::State(_)
+            | BillingError::TopUp(_)
+            | BillingError::Promo(
+                PromoError::NotValid | PromoError::UsedUp | PromoError::AlreadyRedeemed,
+            )
+            | BillingError::BatchRefused => refuse(Code::FailedPrecondition),
             BillingError::Busy => {
                 let (domain, reason) = named;
                 let mut details = ErrorDetails::with_retry_info(Some(RETRY_AFTER));

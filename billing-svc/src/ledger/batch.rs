@@ -8,12 +8,14 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::books::{Books, Changes, Effects, Needs};
+use super::books::Books;
+use super::changes::{Changes, Effects};
 use super::decision::{Job, Line, count};
+use super::needs::Needs;
 use super::tries::{Tries, in_time};
 use super::{BillingError, CONSUMERS, Rules};
 use crate::clock::Clock;
-use crate::domain::{PaymentId, Provider};
+use crate::domain::{PaymentId, Provider, ProviderRefundId, UserId};
 use crate::store::{ChangedOperations, Store, StoreError, WantedOperations};
 
 /// Larger batches gain nothing more, and delay the first of them.
@@ -159,7 +161,36 @@ async fn load<'r, S: Store>(
         profiles.into_iter().for_each(|(user, profile)| books.load_profile(user, profile));
     }
     load_top_ups(store, tx, needs, &mut books).await?;
+    load_offers(store, tx, needs, &mut books).await?;
     Ok(books)
+}
+
+/// Most batches need none of this.
+async fn load_offers<S: Store>(
+    store: &S,
+    tx: &mut S::Tx,
+    needs: &Needs,
+    books: &mut Books<'_>,
+) -> Result<(), StoreError> {
+    let redeemers = books.with_redemptions(&needs.users);
+    if !redeemers.is_empty() {
+        let active = store.active_redemptions(tx, &redeemers, books.now).await?;
+        active.into_iter().for_each(|redemption| books.load_redemption(redemption));
+    }
+    if !needs.redemptions.is_empty() {
+        let named = store.redemptions(tx, &needs.redemptions).await?;
+        named.into_iter().for_each(|redemption| books.load_redemption(redemption));
+    }
+    if !needs.interventions.is_empty() {
+        let named = store.interventions(tx, &needs.interventions).await?;
+        named.into_iter().for_each(|intervention| books.load_intervention(intervention));
+    }
+    // Last: many users wait for one of these rows, and it is held until the commit.
+    if !needs.promo_codes.is_empty() {
+        let codes = store.lock_promo_codes(tx, &needs.promo_codes).await?;
+        codes.into_iter().for_each(|code| books.load_promo_code(code));
+    }
+    Ok(())
 }
 
 async fn load_top_ups<S: Store>(
@@ -189,6 +220,18 @@ async fn load_top_ups<S: Store>(
     if !payments.is_empty() {
         let claims = store.claims(tx, &payments).await?;
         claims.into_iter().for_each(|claim| books.load_claim(claim));
+    }
+    let refunds: Vec<(UserId, Provider, ProviderRefundId)> = needs
+        .refunds
+        .iter()
+        .filter_map(|(user, id, refund)| {
+            let top_up = books.top_up(*user, *id).ok()?;
+            Some((*user, top_up.provider, refund.clone()))
+        })
+        .collect();
+    if !refunds.is_empty() {
+        let reversals = store.reversals(tx, &refunds).await?;
+        reversals.into_iter().for_each(|reversal| books.load_reversal(reversal));
     }
     Ok(())
 }
@@ -224,6 +267,21 @@ async fn flush<S: Store>(
     }
     if !changes.claims.is_empty() {
         store.insert_claims(tx, &changes.claims).await?;
+    }
+    if !changes.reversals.is_empty() {
+        store.insert_reversals(tx, &changes.reversals).await?;
+    }
+    if !changes.promo_codes.is_empty() {
+        store.update_promo_codes(tx, &changes.promo_codes).await?;
+    }
+    if !changes.new_redemptions.is_empty() {
+        store.insert_redemptions(tx, &changes.new_redemptions).await?;
+    }
+    if !changes.redemptions.is_empty() {
+        store.update_redemptions(tx, &changes.redemptions).await?;
+    }
+    if !changes.interventions.is_empty() {
+        store.insert_interventions(tx, &changes.interventions).await?;
     }
     if !changes.events.is_empty() {
         store.insert_events(tx, &CONSUMERS, changes.events).await?;

@@ -5,73 +5,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::changes::{Change, Effects, Row};
 use super::{BillingError, Rules};
 use crate::domain::{
-    Account, Cause, Entry, Event, EventKind, IdempotencyKey, Movement, Operation, OperationId,
-    OperationState, PaymentId, Profile, Provider, Subject, Timestamp, TopUp, TopUpId, UserId,
+    Account, Cause, Entry, Event, EventKind, IdempotencyKey, Intervention, InterventionKind,
+    Movement, Operation, OperationId, OperationState, PaymentId, Profile, PromoCode, PromoCodeName,
+    Provider, ProviderRefundId, Redemption, Subject, Timestamp, TopUp, TopUpId, UserId,
 };
-use crate::store::{Claim, Hold};
-
-/// What a batch has to load.
-#[derive(Debug, Default)]
-pub(crate) struct Needs {
-    pub(crate) users: Vec<UserId>,
-    pub(crate) profiles: Vec<UserId>,
-    pub(crate) operations: Vec<(UserId, OperationId)>,
-    pub(crate) operation_keys: Vec<(UserId, IdempotencyKey)>,
-    pub(crate) top_ups: Vec<(UserId, TopUpId)>,
-    pub(crate) top_up_keys: Vec<(UserId, IdempotencyKey)>,
-    /// Payments as the top-ups name their provider.
-    pub(crate) payments: Vec<(UserId, TopUpId, PaymentId)>,
-}
-
-impl Needs {
-    /// Names everything once, users in the order in which accounts are locked.
-    pub(crate) fn tidy(&mut self) {
-        fn once<T: Ord>(list: &mut Vec<T>) {
-            list.sort_unstable();
-            list.dedup();
-        }
-        once(&mut self.users);
-        once(&mut self.profiles);
-        once(&mut self.operations);
-        once(&mut self.operation_keys);
-        once(&mut self.top_ups);
-        once(&mut self.top_up_keys);
-        once(&mut self.payments);
-    }
-}
-
-/// What has to be done with a row when the batch is stored.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Change {
-    None,
-    Insert,
-    Update,
-}
-
-#[derive(Debug)]
-struct Row<T> {
-    value: T,
-    change: Change,
-}
-
-impl<T> Row<T> {
-    fn loaded(value: T) -> Self {
-        Self { value, change: Change::None }
-    }
-
-    fn new(value: T) -> Self {
-        Self { value, change: Change::Insert }
-    }
-
-    fn set(&mut self, value: T) {
-        self.value = value;
-        if self.change == Change::None {
-            self.change = Change::Update;
-        }
-    }
-}
+use crate::store::{Claim, Hold, Reversal};
 
 /// What moves, and why.
 #[derive(Debug)]
@@ -83,29 +24,43 @@ pub(crate) struct Posting {
 }
 
 /// A hold that a touch released.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Released {
     pub(crate) operation: Operation,
     pub(crate) after: Account,
 }
 
-/// The rows of one batch.
-#[derive(Debug)]
+/// One user's account with what belongs to it, as callers are answered.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    pub account: Account,
+    pub profile: Profile,
+    /// What redeemed promo codes still give.
+    pub redemptions: Vec<Redemption>,
+}
+
+/// The rows of one batch. A clone is a trial: it can be thrown away with all that it decided.
+#[derive(Clone, Debug)]
 pub(crate) struct Books<'r> {
     pub(crate) rules: &'r Rules,
     pub(crate) now: Timestamp,
-    accounts: BTreeMap<UserId, Row<Account>>,
-    profiles: BTreeMap<UserId, Row<Profile>>,
-    operations: BTreeMap<(UserId, OperationId), Row<Operation>>,
+    pub(super) accounts: BTreeMap<UserId, Row<Account>>,
+    pub(super) profiles: BTreeMap<UserId, Row<Profile>>,
+    pub(super) operations: BTreeMap<(UserId, OperationId), Row<Operation>>,
     operation_keys: HashMap<(UserId, IdempotencyKey), OperationId>,
     /// Holds as they are stored, of the operations that were loaded.
-    holds: HashMap<OperationId, Hold>,
+    pub(super) holds: HashMap<OperationId, Hold>,
     overdue: HashMap<UserId, Vec<OperationId>>,
-    top_ups: BTreeMap<(UserId, TopUpId), Row<TopUp>>,
+    pub(super) top_ups: BTreeMap<(UserId, TopUpId), Row<TopUp>>,
     top_up_keys: HashMap<(UserId, IdempotencyKey), TopUpId>,
-    claims: BTreeMap<(Provider, PaymentId), Row<Claim>>,
-    entries: Vec<Entry>,
-    events: Vec<Event>,
+    pub(super) claims: BTreeMap<(Provider, PaymentId), Row<Claim>>,
+    pub(super) reversals: BTreeMap<(UserId, Provider, ProviderRefundId), Row<Reversal>>,
+    pub(super) promo_codes: BTreeMap<PromoCodeName, Row<PromoCode>>,
+    pub(super) redemptions: BTreeMap<(UserId, PromoCodeName), Row<Redemption>>,
+    pub(super) interventions:
+        BTreeMap<(UserId, InterventionKind, IdempotencyKey), Row<Intervention>>,
+    pub(super) entries: Vec<Entry>,
+    pub(super) events: Vec<Event>,
     released: Vec<Released>,
 }
 
@@ -124,6 +79,10 @@ impl<'r> Books<'r> {
             top_ups: BTreeMap::new(),
             top_up_keys: HashMap::new(),
             claims: BTreeMap::new(),
+            reversals: BTreeMap::new(),
+            promo_codes: BTreeMap::new(),
+            redemptions: BTreeMap::new(),
+            interventions: BTreeMap::new(),
             entries: Vec::new(),
             events: Vec::new(),
             released: Vec::new(),
@@ -147,7 +106,7 @@ impl<'r> Books<'r> {
         if operation.is_overdue(self.now) {
             self.overdue.entry(operation.user).or_default().push(operation.id);
         }
-        if let Some(hold) = living_hold(&operation) {
+        if let Some(hold) = Hold::of(&operation) {
             self.holds.insert(operation.id, hold);
         }
         self.operation_keys.insert((operation.user, operation.key.clone()), operation.id);
@@ -299,82 +258,8 @@ impl<'r> Books<'r> {
         Ok(())
     }
 
-    /// What has changed, as it is to be stored.
-    pub(crate) fn changes(&self) -> Changes<'_> {
-        fn with<K: Ord, T>(rows: &BTreeMap<K, Row<T>>, change: Change) -> Vec<&T> {
-            rows.values().filter(|row| row.change == change).map(|row| &row.value).collect()
-        }
-        let (new_holds, ended_holds) = self.changed_holds();
-        Changes {
-            new_accounts: with(&self.accounts, Change::Insert),
-            accounts: with(&self.accounts, Change::Update),
-            profiles: self
-                .profiles
-                .iter()
-                .filter(|(_, row)| row.change != Change::None)
-                .map(|(user, row)| (*user, &row.value))
-                .collect(),
-            new_operations: with(&self.operations, Change::Insert),
-            operations: with(&self.operations, Change::Update),
-            new_holds,
-            ended_holds,
-            new_top_ups: with(&self.top_ups, Change::Insert),
-            top_ups: with(&self.top_ups, Change::Update),
-            claims: with(&self.claims, Change::Insert),
-            entries: &self.entries,
-            events: &self.events,
-        }
-    }
-
-    /// Holds that live now and did not before, and the other way round; an extended one is both.
-    fn changed_holds(&self) -> (Vec<Hold>, Vec<Hold>) {
-        let (mut new, mut ended) = (Vec::new(), Vec::new());
-        for row in self.operations.values().filter(|row| row.change != Change::None) {
-            let stored = self.holds.get(&row.value.id).copied();
-            let living = living_hold(&row.value);
-            if stored != living {
-                new.extend(living);
-                ended.extend(stored);
-            }
-        }
-        (new, ended)
-    }
-
     /// What a batch leaves behind once it is stored.
     pub(crate) fn into_effects(self) -> Effects {
         Effects { released: self.released, has_events: !self.events.is_empty() }
     }
-}
-
-/// What is to be told once a batch is stored.
-#[derive(Debug)]
-pub(crate) struct Effects {
-    pub(crate) released: Vec<Released>,
-    pub(crate) has_events: bool,
-}
-
-/// What a batch has changed, by table.
-#[derive(Debug)]
-pub(crate) struct Changes<'b> {
-    pub(crate) new_accounts: Vec<&'b Account>,
-    pub(crate) accounts: Vec<&'b Account>,
-    pub(crate) profiles: Vec<(UserId, &'b Profile)>,
-    pub(crate) new_operations: Vec<&'b Operation>,
-    pub(crate) operations: Vec<&'b Operation>,
-    pub(crate) new_holds: Vec<Hold>,
-    pub(crate) ended_holds: Vec<Hold>,
-    pub(crate) new_top_ups: Vec<&'b TopUp>,
-    pub(crate) top_ups: Vec<&'b TopUp>,
-    pub(crate) claims: Vec<&'b Claim>,
-    pub(crate) entries: &'b [Entry],
-    pub(crate) events: &'b [Event],
-}
-
-/// What an operation holds, as long as it lives.
-fn living_hold(operation: &Operation) -> Option<Hold> {
-    (operation.state == OperationState::Reserved).then_some(Hold {
-        user: operation.user,
-        expires_at: operation.expires_at,
-        operation: operation.id,
-    })
 }

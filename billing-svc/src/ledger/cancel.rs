@@ -1,8 +1,9 @@
 //! CancelTopUp: an open top-up ends without money.
 
 use super::BillingError;
-use super::books::{Books, Needs};
+use super::books::Books;
 use super::decision::{Decided, Decision, Line};
+use super::needs::Needs;
 use crate::domain::{Subject, TopUp, TopUpId, TopUpState, TopUpStep, UserId};
 
 /// Cancels a top-up.

@@ -1,8 +1,9 @@
 //! Commit: the hold becomes final; a late one takes the same price from the same source again.
 
 use super::BillingError;
-use super::books::{Books, Needs, Posting};
+use super::books::{Books, Posting};
 use super::decision::{Decided, Decision, Line};
+use super::needs::Needs;
 use crate::domain::{
     Account, Cause, CommitStep, EventKind, Movement, Operation, OperationId, OperationState,
     PaymentSource, Place, Refund, StateError, Subject, UserId,
@@ -53,6 +54,15 @@ impl Decision for Commit {
     fn line(answer: &Operation) -> Line {
         Line::of_operation(answer)
     }
+
+    /// The caller was told that the hold has expired, which holds for ever.
+    fn keep_refusal(&self, books: &mut Books<'_>) {
+        if let Ok(operation) = books.operation(self.user, self.operation)
+            && operation.state == OperationState::Expired
+        {
+            refuse(operation, books);
+        }
+    }
 }
 
 impl Commit {
@@ -82,13 +92,15 @@ impl Commit {
 
     fn take_again(
         &self,
-        mut operation: Operation,
+        operation: Operation,
         books: &mut Books<'_>,
     ) -> Result<Operation, BillingError> {
         let account = books.account(self.user)?;
         let is_there = match operation.source {
             PaymentSource::FreeOperation => account.free_operations > 0,
             PaymentSource::Balance => account.balance.covers(operation.price),
+            // What gave it once gives the same use again, also after its date.
+            PaymentSource::FreeAccess => true,
         };
         if is_there && operation.can_be_late(books.now) {
             let from = Account::purse(operation.source);
@@ -96,13 +108,19 @@ impl Commit {
             books.emit(self.user, EventKind::OperationCommittedLate(operation.clone()))?;
             return Ok(operation);
         }
-        // The refusal is stored: otherwise a repeat after a top-up would charge for a result that
-        // was thrown away meanwhile.
-        operation.state = OperationState::Refunded;
-        operation.ended_at = Some(books.now);
-        operation.refund =
-            Some(Refund { reason: REFUSED.to_owned(), actor: None, commit_refused: true });
-        books.put_operation(operation);
+        refuse(operation, books);
         Err(StateError::HoldExpired.into())
     }
+}
+
+/// Ends an expired operation whose late commit is refused.
+///
+/// The refusal is stored: otherwise a repeat after a top-up would charge for a result that was
+/// thrown away meanwhile.
+fn refuse(mut operation: Operation, books: &mut Books<'_>) {
+    operation.state = OperationState::Refunded;
+    operation.ended_at = Some(books.now);
+    operation.refund =
+        Some(Refund { reason: REFUSED.to_owned(), actor: None, commit_refused: true });
+    books.put_operation(operation);
 }

@@ -5,7 +5,8 @@ use std::fmt::{Debug, Formatter};
 use tokio::sync::oneshot;
 
 use super::BillingError;
-use super::books::{Books, Needs};
+use super::books::Books;
+use super::needs::Needs;
 use crate::domain::{Account, Operation, Subject, TopUp, UserId};
 
 /// A write: what it has to see, and what it decides. It may be decided more than once (when a
@@ -14,7 +15,7 @@ use crate::domain::{Account, Operation, Subject, TopUp, UserId};
 /// A decision that refuses changes nothing, but for what the refusal itself says.
 pub(crate) trait Decision: Debug + Send + 'static {
     /// What the caller is answered.
-    type Answer: Send + 'static;
+    type Answer: Debug + Send + 'static;
 
     /// The verb in metrics and in the log line of a refusal.
     const NAME: &'static str;
@@ -35,6 +36,10 @@ pub(crate) trait Decision: Debug + Send + 'static {
 
     /// What the log says of an answer.
     fn line(answer: &Self::Answer) -> Line;
+
+    /// Stores what a refusal with `HOLD_EXPIRED` means, where all that was decided with it is
+    /// thrown away.
+    fn keep_refusal(&self, _books: &mut Books<'_>) {}
 }
 
 /// An answer, and whether it was there before.
@@ -52,7 +57,7 @@ impl<A> Decided<A> {
         }
     }
 
-    fn into_answer(self) -> A {
+    pub(crate) fn into_answer(self) -> A {
         match self {
             Self::Done(answer) | Self::Repeat(answer) => answer,
         }
@@ -76,6 +81,10 @@ pub(crate) struct Line {
 impl Line {
     pub(crate) fn of_account() -> Self {
         Self { subject: Subject::Account, amount_kopecks: None, source: None }
+    }
+
+    pub(crate) fn of_amount(kopecks: i64) -> Self {
+        Self { subject: Subject::Account, amount_kopecks: Some(kopecks), source: None }
     }
 
     pub(crate) fn of_operation(operation: &Operation) -> Self {
@@ -154,21 +163,37 @@ impl<D: Decision> Pending<D> {
         let span = tracing::Span::current();
         Self { decision, reply, span, decided: None, after: None }
     }
+}
 
-    fn log(&self, decided: &Result<Decided<D::Answer>, BillingError>) {
-        let _entered = self.span.enter();
-        let user = self.decision.user();
-        let after = self.after.as_ref();
-        match decided {
-            Ok(decided) => {
-                D::line(decided.answer()).write(D::DONE, decided.outcome(), user, after);
-            }
-            Err(refusal) => {
-                let subject = self.decision.subject();
-                let line = Line { subject, amount_kopecks: None, source: None };
-                let what = format!("{} refused", D::NAME.replace('_', " "));
-                line.write(&what, &refusal.outcome(), user, after);
-            }
+/// Where a decision was asked for, and what the user has after it.
+#[derive(Debug)]
+pub(crate) struct Told<'t> {
+    pub(crate) span: &'t tracing::Span,
+    pub(crate) after: Option<&'t Account>,
+}
+
+/// Counts and logs what was decided, once it is stored.
+pub(crate) fn told<D: Decision>(
+    decision: &D,
+    decided: &Result<Decided<D::Answer>, BillingError>,
+    Told { span, after }: Told<'_>,
+) {
+    match decided {
+        Ok(decided) => count(D::NAME, decided.outcome()),
+        Err(refusal) => count(D::NAME, refusal.outcome()),
+    }
+    if !D::IS_LOGGED {
+        return;
+    }
+    let _entered = span.enter();
+    let user = decision.user();
+    match decided {
+        Ok(decided) => D::line(decided.answer()).write(D::DONE, decided.outcome(), user, after),
+        Err(refusal) => {
+            let subject = decision.subject();
+            let line = Line { subject, amount_kopecks: None, source: None };
+            let what = format!("{} refused", D::NAME.replace('_', " "));
+            line.write(&what, &refusal.outcome(), user, after);
         }
     }
 }
@@ -199,13 +224,7 @@ impl<D: Decision> Job for Pending<D> {
     fn answer(self: Box<Self>) {
         let mut job = *self;
         let decided = job.decided.take().unwrap_or(Err(BillingError::Broken));
-        match &decided {
-            Ok(decided) => count(D::NAME, decided.outcome()),
-            Err(refusal) => count(D::NAME, refusal.outcome()),
-        }
-        if D::IS_LOGGED {
-            job.log(&decided);
-        }
+        told(&job.decision, &decided, Told { span: &job.span, after: job.after.as_ref() });
         // Nobody to tell: the caller asks again, and meets what was stored.
         drop(job.reply.send(decided.map(Decided::into_answer)));
     }

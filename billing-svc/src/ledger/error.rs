@@ -3,7 +3,7 @@
 use proto::reason;
 
 use crate::domain::{
-    AmountError, Balance, Kopecks, OperationId, StateError, TopUpError, TopUpId, UserId,
+    AmountError, Balance, Kopecks, OperationId, PromoError, StateError, TopUpError, TopUpId, UserId,
 };
 use crate::store::StoreError;
 
@@ -16,6 +16,8 @@ pub enum BillingError {
     OperationTypeNotSold,
     #[error("neither a free operation nor enough balance")]
     InsufficientFunds { price: Kopecks, balance: Balance, free_operations: i64 },
+    #[error("the balance has less than what is to be taken")]
+    WouldOverdraw { amount: Kopecks, balance: Balance },
     #[error("the price is higher than expected")]
     PriceChanged { price: Kopecks, expected: Kopecks },
     #[error("the key was used before with another payload")]
@@ -28,6 +30,13 @@ pub enum BillingError {
     TopUpNotFound(TopUpId),
     #[error(transparent)]
     TopUp(#[from] TopUpError),
+    #[error(transparent)]
+    Promo(#[from] PromoError),
+    #[error("more than what is left of the price")]
+    RefundExceedsPrice { left_kopecks: i64 },
+    /// Another item was at fault.
+    #[error("another item of the batch was refused")]
+    BatchRefused,
     #[error("no such consumer of events")]
     ConsumerNotFound,
     /// The queue is full; nothing was written.
@@ -47,7 +56,9 @@ impl BillingError {
         match self {
             Self::UserNotFound(_) => Some(reason::USER_NOT_FOUND),
             Self::OperationTypeNotSold => Some(reason::OPERATION_TYPE_NOT_SOLD),
-            Self::InsufficientFunds { .. } => Some(reason::INSUFFICIENT_FUNDS),
+            Self::InsufficientFunds { .. } | Self::WouldOverdraw { .. } => {
+                Some(reason::INSUFFICIENT_FUNDS)
+            }
             Self::PriceChanged { .. } => Some(reason::PRICE_CHANGED),
             Self::KeyReused => Some(reason::IDEMPOTENCY_KEY_REUSED),
             Self::OperationNotFound(_) => Some(reason::OPERATION_NOT_FOUND),
@@ -58,6 +69,14 @@ impl BillingError {
             Self::TopUp(TopUpError::Settled) => Some(reason::TOP_UP_SETTLED),
             Self::TopUp(TopUpError::AmountMismatch) => Some(reason::TOP_UP_AMOUNT_MISMATCH),
             Self::TopUp(TopUpError::PaymentMismatch) => Some(reason::TOP_UP_PAYMENT_MISMATCH),
+            Self::State(StateError::OperationNotCommitted) => Some(reason::OPERATION_NOT_COMMITTED),
+            Self::Promo(PromoError::NotFound) => Some(reason::PROMO_CODE_NOT_FOUND),
+            Self::Promo(PromoError::NotValid) => Some(reason::PROMO_CODE_NOT_VALID),
+            Self::Promo(PromoError::UsedUp) => Some(reason::PROMO_CODE_USED_UP),
+            Self::Promo(PromoError::AlreadyRedeemed) => Some(reason::PROMO_CODE_ALREADY_REDEEMED),
+            Self::RefundExceedsPrice { .. } => Some(reason::REFUND_EXCEEDS_PRICE),
+            Self::BatchRefused => Some(reason::BATCH_REFUSED),
+            Self::TopUp(TopUpError::NotSettled) => Some(reason::TOP_UP_NOT_SETTLED),
             Self::TopUp(TopUpError::PaymentAlreadyClaimed) => Some(reason::PAYMENT_ALREADY_CLAIMED),
             Self::ConsumerNotFound => Some(reason::CONSUMER_NOT_FOUND),
             Self::Busy => Some(reason::BUSY),

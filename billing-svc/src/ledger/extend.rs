@@ -1,8 +1,9 @@
 //! Extend: a living hold lives longer.
 
 use super::BillingError;
-use super::books::{Books, Needs};
+use super::books::Books;
 use super::decision::{Decided, Decision, Line};
+use super::needs::Needs;
 use crate::domain::{Operation, OperationId, Subject, UserId};
 
 /// Lengthens a hold.

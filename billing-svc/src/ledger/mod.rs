@@ -6,8 +6,12 @@
 //! transaction. Reads ([`reads`]) go past the queue, unless a hold is overdue.
 
 mod error;
+mod needs;
 mod books;
+mod offers;
+mod changes;
 mod decision;
+mod group;
 mod touch;
 mod register;
 mod reserve;
@@ -17,7 +21,11 @@ mod refund;
 mod open_top_up;
 mod record_payment;
 mod settle;
+mod reverse;
 mod cancel;
+mod redeem;
+mod intervene;
+mod promo_codes;
 mod tries;
 mod batch;
 mod reads;
@@ -28,25 +36,32 @@ mod in_process;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use batch::Writer;
+pub use books::Standing;
 pub use cancel::Cancel;
 pub use commit::Commit;
 pub use error::BillingError;
 pub use extend::Extend;
+pub use intervene::{Gift, Intervene, Intervened};
 pub use open_top_up::OpenTopUp;
 pub use record_payment::RecordPayment;
-pub use refund::RefundOperation;
+pub use redeem::{Redeem, Redeemed};
+pub use refund::{Part, RefundBy, RefundOperation};
 pub use register::{Register, Registered};
-pub use reserve::Reserve;
+pub use reserve::{DryReserve, DryReserved, Reserve, Terms};
+pub use reverse::Reverse;
 pub use settle::{Settle, Settled};
 pub use sweep::sweep;
 
 use crate::clock::Clock;
 use crate::domain::{Grant, PriceList};
 use crate::store::Store;
-use decision::{Decision, Job, Pending};
+pub(crate) use decision::Decision;
+use decision::{Job, Pending};
+use group::{Group, GroupAnswer};
 
 /// Who is told of events.
 pub const CONSUMERS: [&str; 1] = ["bot"];
@@ -100,7 +115,31 @@ impl<S: Store> Ledger<S> {
     /// Its refusal; or that its outcome is unknown, and the same request is to be sent again.
     pub(crate) async fn decide<D: Decision>(&self, decision: D) -> Result<D::Answer, BillingError> {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Pending::new(decision, reply));
+        self.enqueue::<D>(Box::new(Pending::new(decision, reply)))?;
+        // The writer only drops a job unanswered when the process ends.
+        answer.await.unwrap_or(Err(BillingError::Unavailable))
+    }
+
+    /// Lets each of `decisions` be decided for itself, and answers when all are done.
+    pub(crate) async fn decide_each<D: Decision>(
+        &self,
+        decisions: Vec<D>,
+    ) -> Vec<Result<D::Answer, BillingError>> {
+        // All wait before the first is awaited, so that they are written together.
+        join_all(decisions.into_iter().map(|decision| self.decide(decision))).await
+    }
+
+    /// Lets all of `decisions` be decided, or none of them.
+    pub(crate) async fn decide_all_or_none<D: Decision>(
+        &self,
+        decisions: Vec<D>,
+    ) -> Result<GroupAnswer<D>, BillingError> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue::<D>(Box::new(Group::new(decisions, reply)))?;
+        answer.await.map_err(|_| BillingError::Unavailable)
+    }
+
+    fn enqueue<D: Decision>(&self, job: Box<dyn Job>) -> Result<(), BillingError> {
         self.queue.try_send(job).map_err(|error| {
             let refusal = match error {
                 mpsc::error::TrySendError::Full(_) => BillingError::Busy,
@@ -108,9 +147,7 @@ impl<S: Store> Ledger<S> {
             };
             decision::count(D::NAME, refusal.outcome());
             refusal
-        })?;
-        // The writer only drops a job unanswered when the process ends.
-        answer.await.unwrap_or(Err(BillingError::Unavailable))
+        })
     }
 
     /// What is sold.

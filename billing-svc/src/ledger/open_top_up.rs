@@ -1,8 +1,9 @@
 //! OpenTopUp: money that is about to be asked for.
 
 use super::BillingError;
-use super::books::{Books, Needs};
+use super::books::Books;
 use super::decision::{Decided, Decision, Line};
+use super::needs::Needs;
 use crate::domain::{
     IdempotencyKey, Kopecks, Provider, ProviderAmount, Subject, TopUp, TopUpId, TopUpState, UserId,
 };
@@ -63,6 +64,10 @@ impl Decision for OpenTopUp {
             cancel_reason: None,
             created_at: books.now,
             ended_at: None,
+            bonus_kopecks: 0,
+            refunded_minor_units: 0,
+            reversed_kopecks: 0,
+            reversed_bonus_kopecks: 0,
         };
         books.add_top_up(top_up.clone());
         Ok(Decided::Done(top_up))

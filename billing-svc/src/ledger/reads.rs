@@ -2,14 +2,24 @@
 
 use super::decision::count;
 use super::touch::Touch;
-use super::{BillingError, Ledger};
+use super::{BillingError, Ledger, Standing};
 use crate::domain::{Account, Operation, OperationId, Profile, TopUp, TopUpId, UserId};
 use crate::store::{AccountView, OpenTopUps, Store};
 
 impl<S: Store> Ledger<S> {
     /// What a user has.
-    pub async fn account(&self, user: UserId) -> Result<(Account, Profile), BillingError> {
-        counted("get_account", self.touched(user).await)
+    pub async fn account(&self, user: UserId) -> Result<Standing, BillingError> {
+        let read = async {
+            let (account, profile) = self.touched(user).await?;
+            let now = self.clock.now();
+            let redemptions = if account.redemptions_until > now {
+                self.store.redemptions_of(user, now).await?
+            } else {
+                Vec::new()
+            };
+            Ok(Standing { account, profile, redemptions })
+        };
+        counted("get_account", read.await)
     }
 
     /// One operation.

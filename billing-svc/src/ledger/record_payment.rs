@@ -1,8 +1,9 @@
 //! RecordTopUpPayment: what the provider answered when the payment was made there.
 
 use super::BillingError;
-use super::books::{Books, Needs};
+use super::books::Books;
 use super::decision::{Decided, Decision, Line};
+use super::needs::Needs;
 use crate::domain::{PaymentId, Subject, TopUp, TopUpId, UserId};
 
 /// Keeps a payment's id and address.

@@ -1,8 +1,9 @@
 //! RegisterUser: the account, the welcome grant once, the profile.
 
 use super::BillingError;
-use super::books::{Books, Needs, Posting};
+use super::books::{Books, Posting, Standing};
 use super::decision::{Decided, Decision, Line};
+use super::needs::Needs;
 use crate::domain::{Account, Cause, Movement, Place, Profile, Subject, UserId};
 
 /// Registers a user, or meets the one there is.
@@ -16,8 +17,7 @@ pub struct Register {
 /// The account as it is now.
 #[derive(Debug)]
 pub struct Registered {
-    pub account: Account,
-    pub profile: Profile,
+    pub standing: Standing,
     /// Whether this call made the account.
     pub created: bool,
 }
@@ -48,10 +48,9 @@ impl Decision for Register {
         let stored = books.profile(self.user);
         let profile = stored.updated_with(&self.profile);
         if profile != stored {
-            books.put_profile(self.user, profile.clone());
+            books.put_profile(self.user, profile);
         }
-        let account = books.account(self.user)?.clone();
-        let registered = Registered { account, profile, created };
+        let registered = Registered { standing: books.standing(self.user)?, created };
         Ok(if created { Decided::Done(registered) } else { Decided::Repeat(registered) })
     }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::BillingError;
-use super::books::{Books, Needs, Posting};
+use super::books::{Books, Posting};
 use super::decision::{Decided, Decision, Line};
+use super::needs::Needs;
 use crate::domain::{
     Account, Cause, IdempotencyKey, Kopecks, Movement, Operation, OperationId, OperationState,
-    PaymentSource, Price, Subject, UserId,
+    PaymentSource, PromoCodeName, Subject, UserId, discounted_rounded_up,
 };
 
 /// Reserves an operation.
@@ -41,47 +42,16 @@ impl Decision for Reserve {
     }
 
     fn decide(&self, books: &mut Books<'_>) -> Result<Decided<Operation>, BillingError> {
-        let account = books.account(self.user)?;
-        if let Some(stored) = books.operation_of(self.user, &self.key) {
-            // Before the price list: a repeat is answered also when the type is no longer sold.
-            return if stored.operation_type == self.operation_type && stored.model == self.model {
-                Ok(Decided::Repeat(stored.clone()))
-            } else {
-                Err(BillingError::KeyReused)
-            };
+        if let Some(stored) = self.repeated(books)? {
+            return Ok(Decided::Repeat(stored));
         }
-        let price = books
-            .rules
-            .prices
-            .find(&self.operation_type, &self.model)
-            .ok_or(BillingError::OperationTypeNotSold)?;
-        if let Some(expected) = self.expected_price
-            && price.price > expected
-        {
-            return Err(BillingError::PriceChanged { price: price.price, expected });
-        }
-        let source = source(account, price)?;
-        let operation = Operation {
-            user: self.user,
-            id: OperationId::new(),
-            number: account.last_entry + 1,
-            operation_type: self.operation_type.clone(),
-            model: self.model.clone(),
-            state: OperationState::Reserved,
-            source,
-            price: price.price,
-            key: self.key.clone(),
-            created_at: books.now,
-            expires_at: books.now.plus(books.rules.hold_ttl),
-            ended_at: None,
-            refund: None,
-            cost_micro_usd: None,
-            metadata: self.metadata.clone(),
-        };
+        let terms = terms(self, books)?;
+        let number = books.account(self.user)?.last_entry + 1;
+        let operation = self.operation(&terms, number, books);
         let posting = Posting {
             movement: Movement {
-                from: Account::purse(source),
-                to: Account::hold(source),
+                from: Account::purse(operation.source),
+                to: Account::hold(operation.source),
                 amount: operation.amount(),
             },
             cause: Cause::Reserve,
@@ -98,17 +68,147 @@ impl Decision for Reserve {
     }
 }
 
-/// What pays: free operations first, and never part of each.
-fn source(account: &Account, price: &Price) -> Result<PaymentSource, BillingError> {
-    if price.free_operations_allowed && account.free_operations > 0 {
-        Ok(PaymentSource::FreeOperation)
-    } else if account.balance.covers(price.price) {
-        Ok(PaymentSource::Balance)
-    } else {
-        Err(BillingError::InsufficientFunds {
-            price: price.price,
+impl Reserve {
+    /// The operation that this key has reserved before. Comes before the price list: a repeat is
+    /// answered also when the type is no longer sold.
+    fn repeated(&self, books: &Books<'_>) -> Result<Option<Operation>, BillingError> {
+        books.account(self.user)?;
+        match books.operation_of(self.user, &self.key) {
+            None => Ok(None),
+            Some(stored)
+                if stored.operation_type == self.operation_type && stored.model == self.model =>
+            {
+                Ok(Some(stored.clone()))
+            }
+            Some(_) => Err(BillingError::KeyReused),
+        }
+    }
+
+    fn operation(&self, terms: &Terms, number: i64, books: &Books<'_>) -> Operation {
+        Operation {
+            user: self.user,
+            id: OperationId::new(),
+            number,
+            operation_type: self.operation_type.clone(),
+            model: self.model.clone(),
+            state: OperationState::Reserved,
+            source: terms.source,
+            price: terms.price,
+            list_price: terms.list_price,
+            promo_code: terms.promo_code.clone(),
+            key: self.key.clone(),
+            created_at: books.now,
+            expires_at: books.now.plus(books.rules.hold_ttl),
+            ended_at: None,
+            refund: None,
+            cost_micro_usd: None,
+            refunded_in_parts_kopecks: 0,
+            metadata: self.metadata.clone(),
+        }
+    }
+}
+
+/// On which terms an operation would be reserved now.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    pub source: PaymentSource,
+    pub price: Kopecks,
+    pub list_price: Kopecks,
+    /// Which promo code lowered the price or gave free access.
+    pub promo_code: Option<PromoCodeName>,
+}
+
+/// What pays, and how much: free access first, then a free operation, then money; never part of
+/// each.
+fn terms(reserve: &Reserve, books: &Books<'_>) -> Result<Terms, BillingError> {
+    let account = books.account(reserve.user)?;
+    let line = books
+        .rules
+        .prices
+        .find(&reserve.operation_type, &reserve.model)
+        .ok_or(BillingError::OperationTypeNotSold)?;
+    let list_price = line.price;
+    let discount = books
+        .redemptions_of(reserve.user)
+        .filter_map(|r| Some((r.discount(books.now)?, &r.code)))
+        .max_by_key(|(percent, _)| *percent);
+    let price =
+        discount.map_or(list_price, |(percent, _)| discounted_rounded_up(list_price, percent));
+    if let Some(expected) = reserve.expected_price
+        && price > expected
+    {
+        return Err(BillingError::PriceChanged { price, expected });
+    }
+    let free = |source, promo_code| Terms { source, price: list_price, list_price, promo_code };
+    if line.free_operations_allowed {
+        let access = books.redemptions_of(reserve.user).find(|r| r.is_free_access(books.now));
+        if let Some(access) = access {
+            return Ok(free(PaymentSource::FreeAccess, Some(access.code.clone())));
+        }
+        if account.free_operations > 0 {
+            return Ok(free(PaymentSource::FreeOperation, None));
+        }
+    }
+    if !account.balance.covers(price) {
+        return Err(BillingError::InsufficientFunds {
+            price,
             balance: account.balance,
             free_operations: account.free_operations,
-        })
+        });
+    }
+    let promo_code = discount.map(|(_, code)| code.clone());
+    Ok(Terms { source: PaymentSource::Balance, price, list_price, promo_code })
+}
+
+/// Asks what a Reserve would answer; stores nothing.
+#[derive(Debug)]
+pub struct DryReserve {
+    pub reserve: Reserve,
+    /// Whether the caller has said under which key.
+    pub is_keyed: bool,
+}
+
+/// What a dry run answers.
+#[derive(Debug)]
+pub enum DryReserved {
+    /// The key was used before, for this operation.
+    Repeat(Box<Operation>),
+    /// It would be reserved on these terms.
+    Terms(Terms),
+}
+
+impl Decision for DryReserve {
+    type Answer = DryReserved;
+
+    const NAME: &'static str = "dry_reserve";
+    const DONE: &'static str = "reserve tried";
+    // It decides about nobody's money.
+    const IS_LOGGED: bool = false;
+
+    fn user(&self) -> UserId {
+        self.reserve.user
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Account
+    }
+
+    fn needs(&self, needs: &mut Needs) {
+        if self.is_keyed {
+            self.reserve.needs(needs);
+        }
+    }
+
+    fn decide(&self, books: &mut Books<'_>) -> Result<Decided<DryReserved>, BillingError> {
+        if self.is_keyed
+            && let Some(stored) = self.reserve.repeated(books)?
+        {
+            return Ok(Decided::Repeat(DryReserved::Repeat(Box::new(stored))));
+        }
+        Ok(Decided::Done(DryReserved::Terms(terms(&self.reserve, books)?)))
+    }
+
+    fn line(_answer: &DryReserved) -> Line {
+        Line::of_account()
     }
 }

@@ -1,11 +1,12 @@
 //! SettleTopUp: the payment is claimed for ever, and the user credited once.
 
 use super::BillingError;
-use super::books::{Books, Needs, Posting};
+use super::books::{Books, Posting, Standing};
 use super::decision::{Decided, Decision, Line};
+use super::needs::Needs;
 use crate::domain::{
-    Account, Cause, EventKind, Movement, PaymentId, Place, Profile, ProviderAmount, Subject, TopUp,
-    TopUpError, TopUpId, TopUpState, TopUpStep, UserId,
+    Cause, EventKind, Movement, PaymentId, Place, ProviderAmount, Redemption, Subject, TopUp,
+    TopUpError, TopUpId, TopUpState, TopUpStep, UserId, bonus_rounded_down,
 };
 use crate::store::Claim;
 
@@ -23,8 +24,7 @@ pub struct Settle {
 #[derive(Debug)]
 pub struct Settled {
     pub top_up: TopUp,
-    pub account: Account,
-    pub profile: Profile,
+    pub standing: Standing,
 }
 
 impl Decision for Settle {
@@ -61,7 +61,7 @@ impl Decision for Settle {
         match top_up.state.settle() {
             TopUpStep::AlreadyThere => Ok(Decided::Repeat(self.settled(top_up, books)?)),
             TopUpStep::Move => {
-                self.credit(&top_up, books)?;
+                self.credit(&mut top_up, books)?;
                 if !is_claimed {
                     books.add_claim(Claim {
                         provider: top_up.provider.clone(),
@@ -88,22 +88,37 @@ impl Decision for Settle {
 }
 
 impl Settle {
-    fn credit(&self, top_up: &TopUp, books: &mut Books<'_>) -> Result<(), BillingError> {
-        let posting = Posting {
-            movement: Movement {
-                from: Place::Clearing(top_up.provider.clone()),
-                to: Place::Balance,
-                amount: top_up.credited.get(),
-            },
-            cause: Cause::TopUp,
-            subject: Subject::TopUp(top_up.id),
+    fn credit(&self, top_up: &mut TopUp, books: &mut Books<'_>) -> Result<(), BillingError> {
+        let posting = |from, amount, cause| Posting {
+            movement: Movement { from, to: Place::Balance, amount },
+            cause,
+            subject: Subject::TopUp(self.top_up),
             actor: None,
         };
-        books.post(self.user, posting)
+        let clearing = Place::Clearing(top_up.provider.clone());
+        books.post(self.user, posting(clearing, top_up.credited.get(), Cause::TopUp))?;
+        let Some((mut redemption, bonus)) = self.bonus(top_up, books) else { return Ok(()) };
+        books.post(self.user, posting(Place::Promo, bonus, Cause::Bonus))?;
+        top_up.bonus_kopecks = bonus;
+        redemption.used_at = Some(books.now);
+        redemption.top_up = Some(self.top_up);
+        books.put_redemption(redemption);
+        Ok(())
+    }
+
+    /// The promo code that adds the most to this top-up, if any adds something.
+    fn bonus(&self, top_up: &TopUp, books: &Books<'_>) -> Option<(Redemption, i64)> {
+        books
+            .redemptions_of(self.user)
+            .filter_map(|redemption| {
+                let (percent, max) = redemption.bonus(books.now)?;
+                let bonus = bonus_rounded_down(top_up.credited, percent, max);
+                (bonus > 0).then(|| (redemption.clone(), bonus))
+            })
+            .max_by_key(|(_, bonus)| *bonus)
     }
 
     fn settled(&self, top_up: TopUp, books: &Books<'_>) -> Result<Settled, BillingError> {
-        let account = books.account(self.user)?.clone();
-        Ok(Settled { top_up, account, profile: books.profile(self.user) })
+        Ok(Settled { top_up, standing: books.standing(self.user)? })
     }
 }

@@ -1,8 +1,9 @@
 //! Releases the overdue holds of one account, which every decision does first, and nothing else.
 
 use super::BillingError;
-use super::books::{Books, Needs};
+use super::books::Books;
 use super::decision::{Decided, Decision, Line};
+use super::needs::Needs;
 use crate::domain::{Subject, UserId};
 
 /// Touches an account.

@@ -8,6 +8,8 @@
 //! - What is read outside a transaction never decides about money.
 
 mod rows;
+mod promos;
+mod interventions;
 mod migrations;
 pub mod sqlite;
 pub mod postgres;
@@ -17,10 +19,13 @@ use std::fmt::Debug;
 use std::future::Future;
 
 pub use error::{OpenError, StoreError};
+pub use interventions::Interventions;
+pub use promos::Promos;
 
 use crate::domain::{
-    Account, Entry, Event, EventNumber, IdempotencyKey, Operation, OperationId, PaymentId, Profile,
-    Provider, Timestamp, TopUp, TopUpId, UserId,
+    Account, Entry, Event, EventNumber, IdempotencyKey, Operation, OperationId, OperationState,
+    PaymentId, Profile, Provider, ProviderAmount, ProviderRefundId, ReversedShare, Timestamp,
+    TopUp, TopUpId, UserId,
 };
 
 /// What a statement answers.
@@ -122,6 +127,17 @@ pub struct Hold {
     pub operation: OperationId,
 }
 
+impl Hold {
+    /// What an operation holds, as long as it lives.
+    pub fn of(operation: &Operation) -> Option<Self> {
+        (operation.state == OperationState::Reserved).then_some(Self {
+            user: operation.user,
+            expires_at: operation.expires_at,
+            operation: operation.id,
+        })
+    }
+}
+
 /// What a batch has changed of accounts and operations, each row once.
 #[derive(Debug)]
 pub struct ChangedOperations<'b> {
@@ -195,6 +211,18 @@ pub struct Claim {
     pub at: Timestamp,
 }
 
+/// That a provider has paid a top-up back, and what that took back, for ever.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reversal {
+    pub user: UserId,
+    pub provider: Provider,
+    pub refund: ProviderRefundId,
+    pub top_up: TopUpId,
+    pub refunded: ProviderAmount,
+    pub share: ReversedShare,
+    pub at: Timestamp,
+}
+
 /// The place after which a page of open top-ups begins.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TopUpPlace {
@@ -211,7 +239,7 @@ pub struct OpenTopUps {
     pub limit: i64,
 }
 
-/// The tables `top_ups` and `payment_claims`.
+/// The tables `top_ups`, `payment_claims` and `reversals`.
 pub trait TopUps: Engine {
     fn top_ups_by_id(
         &self,
@@ -248,6 +276,18 @@ pub trait TopUps: Engine {
         &self,
         tx: &mut Self::Tx,
         claims: &[&Claim],
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    fn reversals(
+        &self,
+        tx: &mut Self::Tx,
+        refunds: &[(UserId, Provider, ProviderRefundId)],
+    ) -> impl Future<Output = Answer<Vec<Reversal>>> + Send;
+
+    fn insert_reversals(
+        &self,
+        tx: &mut Self::Tx,
+        reversals: &[&Reversal],
     ) -> impl Future<Output = Answer<()>> + Send;
 
     fn top_up(
@@ -322,6 +362,6 @@ pub struct Lease {
 }
 
 /// Everything that the service asks of a database.
-pub trait Store: Accounts + Operations + TopUps + Events {}
+pub trait Store: Accounts + Operations + TopUps + Promos + Interventions + Events {}
 
-impl<S: Accounts + Operations + TopUps + Events> Store for S {}
+impl<S: Accounts + Operations + TopUps + Promos + Interventions + Events> Store for S {}

@@ -246,6 +246,7 @@ impl App {
             operation_id: of.operation_id.clone(),
             reason: "the provider failed".to_owned(),
             actor: actor.to_owned(),
+            ..wire::RefundRequest::default()
         };
         Ok(self.billing().refund(request).await?.operation.unwrap())
     }
@@ -321,6 +322,7 @@ pub(crate) fn reserve(user_id: i64, key: &str) -> wire::ReserveRequest {
         idempotency_key: key.to_owned(),
         expected_price_kopecks: None,
         metadata: [("chat".to_owned(), "42".to_owned())].into(),
+        dry_run: false,
     }
 }
 

@@ -126,6 +126,7 @@ async fn ending_an_operation_refuses_bad_input(
         operation_id: operation_id.clone(),
         reason: reason.to_owned(),
         actor: actor.to_owned(),
+        ..wire::RefundRequest::default()
     };
     for bad in ["", "nul\0", &"r".repeat(257)] {
         check("reason", billing.refund(refund(bad, "")).await);

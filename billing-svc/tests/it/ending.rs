@@ -137,7 +137,7 @@ async fn a_reason_may_have_lines_and_any_script(
         user_id: ANNA,
         operation_id: operation.operation_id,
         reason: reason.clone(),
-        actor: String::new(),
+        ..Default::default()
     };
     let refunded = app.billing().refund(request).await.unwrap().operation.unwrap();
 

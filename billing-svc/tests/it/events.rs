@@ -49,6 +49,9 @@ fn kind(event: &wire::Event) -> &'static str {
         What::OperationExpired(_) => "expired",
         What::OperationCommittedLate(_) => "committed late",
         What::OperationRefunded(_) => "refunded",
+        What::TopUpReversed(_) => "reversed",
+        What::BalanceAdjusted(_) => "adjusted",
+        What::FreeOperationsGranted(_) => "granted",
     }
 }
 

@@ -247,8 +247,8 @@ async fn work(billing: &Billing, user: i64, number: i64) -> Result<(), tonic::St
     let operation_id = operation.operation_id;
     if number % 3 == 0 {
         let reason = "the provider failed".to_owned();
-        let request =
-            wire::RefundRequest { user_id: user, operation_id, reason, actor: String::new() };
+        let user_id = user;
+        let request = wire::RefundRequest { user_id, operation_id, reason, ..Default::default() };
         billing.refund(request).await?;
     } else {
         let request = wire::CommitRequest { user_id: user, operation_id, cost_micro_usd: None };

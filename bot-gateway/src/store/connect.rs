@@ -109,7 +109,10 @@ fn lock(path: &str) -> Result<File, StoreError> {
 }
 
 fn migrations() -> Migrator {
-    let files = [(1, "create tables", include_str!("../../migrations/0001_create_tables.sql"))];
+    let files = [
+        (1, "create tables", include_str!("../../migrations/0001_create_tables.sql")),
+        (2, "allow free access", include_str!("../../migrations/0002_allow_free_access.sql")),
+    ];
     Migrator::with_migrations(
         files
             .into_iter()

@@ -18,6 +18,8 @@ pub enum Source {
     FreeOperation,
     /// The balance.
     Balance,
+    /// Free access until a date, by a promo code.
+    FreeAccess,
 }
 
 /// Where a purchase stands for the bot.
@@ -206,6 +208,7 @@ impl fmt::Display for Source {
         formatter.write_str(match self {
             Self::FreeOperation => "free_operation",
             Self::Balance => "balance",
+            Self::FreeAccess => "free_access",
         })
     }
 }
@@ -217,6 +220,7 @@ impl FromStr for Source {
         match text {
             "free_operation" => Ok(Self::FreeOperation),
             "balance" => Ok(Self::Balance),
+            "free_access" => Ok(Self::FreeAccess),
             _ => Err(StoreError::Corrupt("source")),
         }
     }

@@ -55,6 +55,7 @@ pub fn result(mode: Mode, paid: Paid) -> String {
     let cost = match paid.source {
         Some((Source::FreeOperation, _)) => "\nИспользована бесплатная операция.".to_owned(),
         Some((Source::Balance, price)) => format!("\nСписано: {price}."),
+        Some((Source::FreeAccess, _)) => "\nБесплатно по промокоду.".to_owned(),
         None => String::new(),
     };
     format!("{done}{cost}{}", left(paid.left))
@@ -97,6 +98,7 @@ pub fn came_back(paid: Paid) -> String {
     let back = match paid.source {
         Some((Source::FreeOperation, _)) => "Бесплатная операция возвращена.".to_owned(),
         Some((Source::Balance, price)) => format!("{price} возвращены на баланс."),
+        Some((Source::FreeAccess, _)) => "Ничего не списано.".to_owned(),
         None => "Всё, что было списано, возвращено.".to_owned(),
     };
     format!("{back}{}", left(paid.left))
@@ -136,6 +138,7 @@ pub fn committed_late(paid: Paid) -> String {
     let taken = match paid.source {
         Some((Source::FreeOperation, _)) => "бесплатная операция использована".to_owned(),
         Some((Source::Balance, price)) => format!("{price} списаны"),
+        Some((Source::FreeAccess, _)) => "ничего не списано".to_owned(),
         None => "стоимость списана".to_owned(),
     };
     format!("ℹ️ Работа, которая задержалась, всё же выполнена: {taken}.{}", left(paid.left))
@@ -144,6 +147,11 @@ pub fn committed_late(paid: Paid) -> String {
 /// A person refunded an operation.
 pub fn refunded(paid: Paid) -> String {
     format!("↩️ Возврат. {}", came_back(paid))
+}
+
+/// A person refunded a part of an operation.
+pub fn refunded_in_part(amount: Kopecks, now: Option<(i64, Kopecks)>) -> String {
+    format!("↩️ Частичный возврат: {amount}.{}", left(now))
 }
 
 pub const RESULT_LOST: &str = "😔 Работа была выполнена, но файл не сохранился. Возвращаю то, что \
@@ -181,5 +189,12 @@ mod tests {
         assert!(failed(FailureReason::TimedOut, balance).contains("10 ₽ возвращены на баланс."));
         assert!(refused(Refusal::Other, Paid { source: None, left: None }).contains("возвращено"));
         assert!(expired(balance).contains("10 ₽ возвращены на баланс."));
+        let access = Paid { source: Some((Source::FreeAccess, Kopecks::new(1_000))), ..free };
+        assert!(result(Mode::Generate, access).contains("Бесплатно по промокоду."));
+        assert!(expired(access).contains("Ничего не списано."));
+        assert_eq!(
+            refunded_in_part(Kopecks::new(350), balance.left),
+            "↩️ Частичный возврат: 3,50 ₽. Баланс: 90 ₽."
+        );
     }
 }

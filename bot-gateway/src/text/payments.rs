@@ -1,5 +1,6 @@
 //! Balance, top-ups and prices.
 
+use super::plural;
 use crate::money::{AmountError, Kopecks, TOP_UP_MAX, TOP_UP_MIN};
 
 pub const OTHER_AMOUNT_BUTTON: &str = "Другая сумма";
@@ -107,6 +108,25 @@ pub fn settled(amount: Kopecks, balance: Option<Kopecks>) -> String {
         Some(balance) => format!("✅ Баланс пополнен на {amount}. Баланс: {balance}."),
         None => format!("✅ Баланс пополнен на {amount}."),
     }
+}
+
+/// The provider has paid a top-up back.
+pub fn reversed(amount: Kopecks, balance: Kopecks) -> String {
+    format!("↩️ Платёж возвращён, с баланса списано {amount}. Баланс: {balance}.")
+}
+
+/// A person gave or took money.
+pub fn adjusted(amount: Kopecks, balance: Kopecks) -> String {
+    if amount.get() < 0 {
+        format!("ℹ️ Поддержка списала {}. Баланс: {balance}.", Kopecks::new(-amount.get()))
+    } else {
+        format!("🎁 Поддержка начислила {amount}. Баланс: {balance}.")
+    }
+}
+
+/// A person gave free operations.
+pub fn granted(count: i64) -> String {
+    format!("🎁 Вам начислено: {}.", plural::free_operations(count))
 }
 
 /// The payment has not come yet.

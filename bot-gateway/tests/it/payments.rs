@@ -2,7 +2,8 @@
 
 use proto::billing::v1::event::What;
 use proto::billing::v1::{
-    Event, Operation, OperationExpired, OperationState, PaymentSource, TopUp, TopUpSettled,
+    BalanceAdjusted, Event, Operation, OperationExpired, OperationState, PaymentSource, TopUp,
+    TopUpReversed, TopUpSettled,
 };
 use proto::payments::v1::PaymentState;
 use proto::reason;
@@ -198,6 +199,36 @@ async fn a_hold_that_ran_out_of_time_is_told() {
 
     let notice = user.reads(0, "не завершилась вовремя").await;
     assert!(said(&notice).contains("10 ₽ возвращены на баланс"), "{notice:#}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn what_support_and_the_provider_have_moved_is_told() {
+    let app = App::start().await;
+    let user = app.guest().await;
+
+    let given = BalanceAdjusted { amount_kopecks: 5_000, balance_after_kopecks: 6_000 };
+    tell(&app, user, What::BalanceAdjusted(given)).await;
+
+    let notice = user.reads(0, "Поддержка начислила 50 ₽").await;
+    assert!(said(&notice).contains("Баланс: 60 ₽"), "{notice:#}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_reversed_top_up_is_told_with_the_debt_that_it_leaves() {
+    let app = App::start().await;
+    let user = app.guest().await;
+
+    let reversed = TopUpReversed {
+        reversed_kopecks: 10_000,
+        balance_after_kopecks: -2_000,
+        ..TopUpReversed::default()
+    };
+    tell(&app, user, What::TopUpReversed(reversed)).await;
+
+    let notice = user.reads(0, "Платёж возвращён").await;
+    assert!(said(&notice).contains("списано 100 ₽"), "{notice:#}");
     app.stop().await;
 }
 

@@ -58,7 +58,7 @@ impl Run {
             user_id: job.key.user.get(),
             operation_id: job.key.operation.to_string(),
             reason: why.to_string(),
-            actor: String::new(),
+            ..RefundRequest::default()
         };
         match self.parts().billing.refund(request).await {
             Ok(_) => {

@@ -250,4 +250,10 @@ never_called! {
     get_top_up(GetTopUpRequest) -> GetTopUpResponse;
     list_open_top_ups(ListOpenTopUpsRequest) -> ListOpenTopUpsResponse;
     ack_events(AckEventsRequest) -> AckEventsResponse;
+    batch_reserve(BatchReserveRequest) -> BatchReserveResponse;
+    batch_commit(BatchCommitRequest) -> BatchCommitResponse;
+    batch_refund(BatchRefundRequest) -> BatchRefundResponse;
+    list_statement(ListStatementRequest) -> ListStatementResponse;
+    reverse_top_up(ReverseTopUpRequest) -> ReverseTopUpResponse;
+    redeem_promo_code(RedeemPromoCodeRequest) -> RedeemPromoCodeResponse;
 }

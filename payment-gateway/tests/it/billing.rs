@@ -325,5 +325,11 @@ impl BillingService for Billing {
         get_operation(GetOperationRequest) -> GetOperationResponse;
         list_operations(ListOperationsRequest) -> ListOperationsResponse;
         ack_events(AckEventsRequest) -> AckEventsResponse;
+        batch_reserve(BatchReserveRequest) -> BatchReserveResponse;
+        batch_commit(BatchCommitRequest) -> BatchCommitResponse;
+        batch_refund(BatchRefundRequest) -> BatchRefundResponse;
+        list_statement(ListStatementRequest) -> ListStatementResponse;
+        reverse_top_up(ReverseTopUpRequest) -> ReverseTopUpResponse;
+        redeem_promo_code(RedeemPromoCodeRequest) -> RedeemPromoCodeResponse;
     }
 }

@@ -36,16 +36,19 @@ impl Accounts for PostgresStore {
         sqlx::query(
             "insert into accounts
                  (user_id, balance_kopecks, held_kopecks, free_operations, held_free_operations,
-                  last_entry_number, last_event_number, created_at)
+                  reversed_kopecks, redemptions_until, last_entry_number, last_event_number,
+                  created_at)
              select *
              from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
-                  $6::bigint[], $7::bigint[], $8::bigint[])",
+                  $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])",
         )
         .bind(column(|a| a.user.get()))
         .bind(column(|a| a.balance.get()))
         .bind(column(|a| a.held.get()))
         .bind(column(|a| a.free_operations))
         .bind(column(|a| a.held_free_operations))
+        .bind(column(|a| a.reversed_kopecks))
+        .bind(column(|a| a.redemptions_until.as_micros()))
         .bind(column(|a| a.last_entry))
         .bind(column(|a| a.last_event))
         .bind(column(|a| a.created_at.as_micros()))

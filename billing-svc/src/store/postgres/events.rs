@@ -22,14 +22,14 @@ impl Events for PostgresStore {
         sqlx::query(
             "insert into events
                  (user_id, consumer, number, kind, operation_id, top_up_id,
-                  balance_after_kopecks, created_at, lent_until)
+                  balance_after_kopecks, created_at, amount, lent_until)
              select r.user_id, c.consumer, r.number, r.kind, r.operation_id, r.top_up_id,
-                    r.balance_after_kopecks, r.created_at, 0
+                    r.balance_after_kopecks, r.created_at, r.amount, 0
              from unnest($1::bigint[], $2::bigint[], $3::text[], $4::uuid[], $5::uuid[],
-                  $6::bigint[], $7::bigint[])
+                  $6::bigint[], $7::bigint[], $8::bigint[])
                  as r (user_id, number, kind, operation_id, top_up_id, balance_after_kopecks,
-                       created_at)
-             cross join unnest($8::text[]) as c (consumer)",
+                       created_at, amount)
+             cross join unnest($9::text[]) as c (consumer)",
         )
         .bind(number(|e| e.user.get()))
         .bind(number(|e| e.number))
@@ -38,6 +38,7 @@ impl Events for PostgresStore {
         .bind(subjects().map(|s| s.top_up().map(|id| id.as_uuid())).collect::<Vec<_>>())
         .bind(number(|e| e.kind.balance_after().get()))
         .bind(number(|e| e.at.as_micros()))
+        .bind(number(|e| e.kind.amount()))
         .bind(consumers)
         .execute(&mut **tx)
         .await?;
@@ -99,7 +100,7 @@ impl Events for PostgresStore {
                and e.acked_at is null
                and e.lent_until <= $5
              returning e.user_id, e.number, e.kind, e.operation_id, e.top_up_id,
-                 e.balance_after_kopecks, e.created_at, e.lent_until",
+                 e.balance_after_kopecks, e.created_at, e.amount, e.lent_until",
         )
         .bind(consumer)
         .bind(ids.iter().map(|id| id.user.get()).collect::<Vec<_>>())

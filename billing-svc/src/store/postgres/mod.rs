@@ -4,6 +4,8 @@ mod accounts;
 mod operations;
 mod write;
 mod top_ups;
+mod promos;
+mod interventions;
 mod events;
 
 use std::str::FromStr as _;

@@ -4,11 +4,17 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
 use super::PostgresStore;
-use crate::domain::{IdempotencyKey, PaymentId, Provider, Timestamp, TopUp, TopUpId, UserId};
-use crate::store::{Answer, Claim, OpenTopUps, StoreError, TopUps, rows};
+use crate::domain::{
+    IdempotencyKey, PaymentId, Provider, ProviderRefundId, Timestamp, TopUp, TopUpId, UserId,
+};
+use crate::store::{Answer, Claim, OpenTopUps, Reversal, StoreError, TopUps, rows};
 
 fn read(row: &PgRow) -> Answer<TopUp> {
     rows::top_up!(row)
+}
+
+fn reversal(row: &PgRow) -> Answer<Reversal> {
+    rows::reversal!(row)
 }
 
 /// Reads top-ups by id; those that are not there are left out.
@@ -107,11 +113,17 @@ impl TopUps for PostgresStore {
                  provider_payment_id = r.provider_payment_id,
                  confirmation_url = r.confirmation_url,
                  cancel_reason = r.cancel_reason,
-                 ended_at = r.ended_at
+                 ended_at = r.ended_at,
+                 bonus_kopecks = r.bonus_kopecks,
+                 refunded_minor_units = r.refunded_minor_units,
+                 reversed_kopecks = r.reversed_kopecks,
+                 reversed_bonus_kopecks = r.reversed_bonus_kopecks
              from unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::text[],
-                  $6::text[], $7::bigint[])
+                  $6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
+                  $11::bigint[])
                  as r (user_id, id, state, provider_payment_id, confirmation_url, cancel_reason,
-                       ended_at)
+                       ended_at, bonus_kopecks, refunded_minor_units, reversed_kopecks,
+                       reversed_bonus_kopecks)
              where t.user_id = r.user_id
                and t.id = r.id",
         )
@@ -122,6 +134,10 @@ impl TopUps for PostgresStore {
         .bind(all().map(|t| t.confirmation_url.as_str()).collect::<Vec<_>>())
         .bind(all().map(|t| t.cancel_reason.clone()).collect::<Vec<_>>())
         .bind(all().map(|t| t.ended_at.map(Timestamp::as_micros)).collect::<Vec<_>>())
+        .bind(all().map(|t| t.bonus_kopecks).collect::<Vec<_>>())
+        .bind(all().map(|t| t.refunded_minor_units).collect::<Vec<_>>())
+        .bind(all().map(|t| t.reversed_kopecks).collect::<Vec<_>>())
+        .bind(all().map(|t| t.reversed_bonus_kopecks).collect::<Vec<_>>())
         .execute(&mut **tx)
         .await?;
         StoreError::expect_rows(top_ups.len(), done.rows_affected())
@@ -155,6 +171,52 @@ impl TopUps for PostgresStore {
         .bind(claims.iter().map(|c| c.user.get()).collect::<Vec<_>>())
         .bind(claims.iter().map(|c| c.top_up.as_uuid()).collect::<Vec<_>>())
         .bind(claims.iter().map(|c| c.at.as_micros()).collect::<Vec<_>>())
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
+    async fn reversals(
+        &self,
+        tx: &mut Self::Tx,
+        refunds: &[(UserId, Provider, ProviderRefundId)],
+    ) -> Answer<Vec<Reversal>> {
+        let rows = sqlx::query(concat!(
+            "select ",
+            rows::reversal_columns!(),
+            " from unnest($1::bigint[], $2::text[], $3::text[]) as r (user_id, provider, refund_id)
+              join reversals v
+                  on v.user_id = r.user_id
+                 and v.provider = r.provider
+                 and v.refund_id = r.refund_id"
+        ))
+        .bind(refunds.iter().map(|(user, ..)| user.get()).collect::<Vec<_>>())
+        .bind(refunds.iter().map(|(_, provider, _)| provider.as_str()).collect::<Vec<_>>())
+        .bind(refunds.iter().map(|(.., refund)| refund.as_str()).collect::<Vec<_>>())
+        .fetch_all(&mut **tx)
+        .await?;
+        rows.iter().map(reversal).collect()
+    }
+
+    async fn insert_reversals(&self, tx: &mut Self::Tx, reversals: &[&Reversal]) -> Answer<()> {
+        let all = || reversals.iter();
+        sqlx::query(
+            "insert into reversals
+                 (user_id, provider, refund_id, top_up_id, refunded_minor_units,
+                  refunded_currency, reversed_kopecks, reversed_bonus_kopecks, created_at)
+             select *
+             from unnest($1::bigint[], $2::text[], $3::text[], $4::uuid[], $5::bigint[],
+                  $6::text[], $7::bigint[], $8::bigint[], $9::bigint[])",
+        )
+        .bind(all().map(|v| v.user.get()).collect::<Vec<_>>())
+        .bind(all().map(|v| v.provider.as_str()).collect::<Vec<_>>())
+        .bind(all().map(|v| v.refund.as_str()).collect::<Vec<_>>())
+        .bind(all().map(|v| v.top_up.as_uuid()).collect::<Vec<_>>())
+        .bind(all().map(|v| v.refunded.minor_units).collect::<Vec<_>>())
+        .bind(all().map(|v| v.refunded.currency.as_str()).collect::<Vec<_>>())
+        .bind(all().map(|v| v.share.credit_kopecks).collect::<Vec<_>>())
+        .bind(all().map(|v| v.share.bonus_kopecks).collect::<Vec<_>>())
+        .bind(all().map(|v| v.at.as_micros()).collect::<Vec<_>>())
         .execute(&mut **tx)
         .await?;
         Ok(())

@@ -36,6 +36,8 @@ fn changed_accounts<'q>(statement: Statement<'q>, accounts: &[&Account]) -> Stat
         .bind(number(|a| a.held.get()))
         .bind(number(|a| a.free_operations))
         .bind(number(|a| a.held_free_operations))
+        .bind(number(|a| a.reversed_kopecks))
+        .bind(number(|a| a.redemptions_until.as_micros()))
         .bind(number(|a| a.last_entry))
         .bind(number(|a| a.last_event))
 }
@@ -54,6 +56,7 @@ fn changed_operations<'q>(statement: Statement<'q>, operations: &[&Operation]) -
             all().map(|o| o.refund.as_ref().is_some_and(|r| r.commit_refused)).collect::<Vec<_>>(),
         )
         .bind(all().map(|o| o.cost_micro_usd).collect::<Vec<_>>())
+        .bind(all().map(|o| o.refunded_in_parts_kopecks).collect::<Vec<_>>())
 }
 
 fn new_operations<'q>(statement: Statement<'q>, operations: &[&Operation]) -> Statement<'q> {
@@ -81,6 +84,13 @@ fn new_operations<'q>(statement: Statement<'q>, operations: &[&Operation]) -> St
         )
         .bind(all().map(|o| o.cost_micro_usd).collect::<Vec<_>>())
         .bind(all().map(|o| rows::metadata_text(&o.metadata)).collect::<Vec<_>>())
+        .bind(number(|o| o.list_price.get()))
+        .bind(
+            all()
+                .map(|o| o.promo_code.as_ref().map(|code| code.as_str().to_owned()))
+                .collect::<Vec<_>>(),
+        )
+        .bind(number(|o| o.refunded_in_parts_kopecks))
 }
 
 fn new_entries<'q>(statement: Statement<'q>, entries: &[Entry]) -> Statement<'q> {

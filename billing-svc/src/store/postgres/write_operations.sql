@@ -7,12 +7,14 @@ with changed_accounts as (
         held_kopecks = r.held_kopecks,
         free_operations = r.free_operations,
         held_free_operations = r.held_free_operations,
+        reversed_kopecks = r.reversed_kopecks,
+        redemptions_until = r.redemptions_until,
         last_entry_number = r.last_entry_number,
         last_event_number = r.last_event_number
     from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
-         $6::bigint[], $7::bigint[])
+         $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])
         as r (user_id, balance_kopecks, held_kopecks, free_operations, held_free_operations,
-              last_entry_number, last_event_number)
+              reversed_kopecks, redemptions_until, last_entry_number, last_event_number)
     where a.user_id = r.user_id
     returning 1
 ), changed_operations as (
@@ -23,11 +25,12 @@ with changed_accounts as (
         refund_reason = r.refund_reason,
         refund_actor = r.refund_actor,
         commit_refused = r.commit_refused,
-        cost_micro_usd = r.cost_micro_usd
-    from unnest($8::bigint[], $9::uuid[], $10::text[], $11::bigint[], $12::bigint[], $13::text[],
-         $14::text[], $15::boolean[], $16::bigint[])
+        cost_micro_usd = r.cost_micro_usd,
+        refunded_in_parts_kopecks = r.refunded_in_parts_kopecks
+    from unnest($10::bigint[], $11::uuid[], $12::text[], $13::bigint[], $14::bigint[],
+         $15::text[], $16::text[], $17::boolean[], $18::bigint[], $19::bigint[])
         as r (user_id, id, state, expires_at, ended_at, refund_reason, refund_actor,
-              commit_refused, cost_micro_usd)
+              commit_refused, cost_micro_usd, refunded_in_parts_kopecks)
     where o.user_id = r.user_id
       and o.id = r.id
     returning 1
@@ -35,22 +38,24 @@ with changed_accounts as (
     insert into operation_records
         (user_id, id, number, operation_type, model, state, source, price_kopecks,
          idempotency_key, created_at, expires_at, ended_at, refund_reason, refund_actor,
-         commit_refused, cost_micro_usd, metadata)
+         commit_refused, cost_micro_usd, metadata, list_price_kopecks, promo_code,
+         refunded_in_parts_kopecks)
     select *
-    from unnest($17::bigint[], $18::uuid[], $19::bigint[], $20::text[], $21::text[], $22::text[],
-         $23::text[], $24::bigint[], $25::text[], $26::bigint[], $27::bigint[], $28::bigint[],
-         $29::text[], $30::text[], $31::boolean[], $32::bigint[], $33::text[])
+    from unnest($20::bigint[], $21::uuid[], $22::bigint[], $23::text[], $24::text[], $25::text[],
+         $26::text[], $27::bigint[], $28::text[], $29::bigint[], $30::bigint[], $31::bigint[],
+         $32::text[], $33::text[], $34::boolean[], $35::bigint[], $36::text[], $37::bigint[],
+         $38::text[], $39::bigint[])
 ), new_entries as (
     insert into entries
         (user_id, number, unit, from_account, to_account, amount, cause, operation_id, top_up_id,
          actor, created_at, balance_after_kopecks, free_operations_after)
     select *
-    from unnest($34::bigint[], $35::bigint[], $36::text[], $37::text[], $38::text[],
-         $39::bigint[], $40::text[], $41::uuid[], $42::uuid[], $43::text[], $44::bigint[],
-         $45::bigint[], $46::bigint[])
+    from unnest($40::bigint[], $41::bigint[], $42::text[], $43::text[], $44::text[],
+         $45::bigint[], $46::text[], $47::uuid[], $48::uuid[], $49::text[], $50::bigint[],
+         $51::bigint[], $52::bigint[])
 ), ended_holds as (
     delete from holds h
-    using unnest($47::bigint[], $48::bigint[], $49::uuid[])
+    using unnest($53::bigint[], $54::bigint[], $55::uuid[])
         as r (user_id, expires_at, operation_id)
     where h.user_id = r.user_id
       and h.expires_at = r.expires_at
@@ -59,7 +64,7 @@ with changed_accounts as (
 ), new_holds as (
     insert into holds (user_id, expires_at, operation_id)
     select *
-    from unnest($50::bigint[], $51::bigint[], $52::uuid[])
+    from unnest($56::bigint[], $57::bigint[], $58::uuid[])
 )
 select
     (select count(*) from changed_accounts) as accounts,

@@ -30,14 +30,17 @@ impl Accounts for SqliteStore {
             sqlx::query(
                 "insert into accounts
                      (user_id, balance_kopecks, held_kopecks, free_operations,
-                      held_free_operations, last_entry_number, last_event_number, created_at)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8)",
+                      held_free_operations, reversed_kopecks, redemptions_until,
+                      last_entry_number, last_event_number, created_at)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             )
             .bind(account.user.get())
             .bind(account.balance.get())
             .bind(account.held.get())
             .bind(account.free_operations)
             .bind(account.held_free_operations)
+            .bind(account.reversed_kopecks)
+            .bind(account.redemptions_until.as_micros())
             .bind(account.last_entry)
             .bind(account.last_event)
             .bind(account.created_at.as_micros())

@@ -19,8 +19,8 @@ impl Events for SqliteStore {
             sqlx::query(
                 "insert into events
                      (user_id, consumer, number, kind, operation_id, top_up_id,
-                      balance_after_kopecks, created_at, lent_until)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, 0)",
+                      balance_after_kopecks, created_at, amount, lent_until)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)",
             )
             .bind(event.user.get())
             .bind(consumer)
@@ -30,6 +30,7 @@ impl Events for SqliteStore {
             .bind(subject.top_up().map(|id| id.as_uuid()))
             .bind(event.kind.balance_after().get())
             .bind(event.at.as_micros())
+            .bind(event.kind.amount())
             .execute(&mut **tx)
             .await?;
         }
@@ -92,7 +93,7 @@ impl Events for SqliteStore {
                    and acked_at is null
                    and lent_until <= $5
                  returning user_id, number, kind, operation_id, top_up_id,
-                     balance_after_kopecks, created_at, lent_until",
+                     balance_after_kopecks, created_at, amount, lent_until",
             )
             .bind(consumer)
             .bind(id.user.get())

@@ -6,6 +6,8 @@ mod accounts;
 mod operations;
 mod write;
 mod top_ups;
+mod promos;
+mod interventions;
 mod events;
 
 use std::fs::{File, OpenOptions, TryLockError};

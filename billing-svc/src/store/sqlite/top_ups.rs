@@ -4,11 +4,17 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::SqliteStore;
-use crate::domain::{IdempotencyKey, PaymentId, Provider, Timestamp, TopUp, TopUpId, UserId};
-use crate::store::{Answer, Claim, OpenTopUps, TopUps, rows};
+use crate::domain::{
+    IdempotencyKey, PaymentId, Provider, ProviderRefundId, Timestamp, TopUp, TopUpId, UserId,
+};
+use crate::store::{Answer, Claim, OpenTopUps, Reversal, TopUps, rows};
 
 fn read(row: &SqliteRow) -> Answer<TopUp> {
     rows::top_up!(row)
+}
+
+fn reversal(row: &SqliteRow) -> Answer<Reversal> {
+    rows::reversal!(row)
 }
 
 /// Reads top-ups by id; those that are not there are left out.
@@ -107,7 +113,11 @@ impl TopUps for SqliteStore {
                      provider_payment_id = $4,
                      confirmation_url = $5,
                      cancel_reason = $6,
-                     ended_at = $7
+                     ended_at = $7,
+                     bonus_kopecks = $8,
+                     refunded_minor_units = $9,
+                     reversed_kopecks = $10,
+                     reversed_bonus_kopecks = $11
                  where user_id = $1
                    and id = $2",
             )
@@ -118,6 +128,10 @@ impl TopUps for SqliteStore {
             .bind(top_up.confirmation_url.as_str())
             .bind(top_up.cancel_reason.as_deref())
             .bind(top_up.ended_at.map(Timestamp::as_micros))
+            .bind(top_up.bonus_kopecks)
+            .bind(top_up.refunded_minor_units)
+            .bind(top_up.reversed_kopecks)
+            .bind(top_up.reversed_bonus_kopecks)
             .execute(&mut **tx)
             .await?;
             crate::store::StoreError::expect_rows(1, done.rows_affected())?;
@@ -167,6 +181,56 @@ impl TopUps for SqliteStore {
             .bind(claim.user.get())
             .bind(claim.top_up.as_uuid())
             .bind(claim.at.as_micros())
+            .execute(&mut **tx)
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn reversals(
+        &self,
+        tx: &mut Self::Tx,
+        refunds: &[(UserId, Provider, ProviderRefundId)],
+    ) -> Answer<Vec<Reversal>> {
+        let mut found = Vec::new();
+        for (user, provider, refund) in refunds {
+            let row = sqlx::query(concat!(
+                "select ",
+                rows::reversal_columns!(),
+                " from reversals v
+                  where v.user_id = $1
+                    and v.provider = $2
+                    and v.refund_id = $3"
+            ))
+            .bind(user.get())
+            .bind(provider.as_str())
+            .bind(refund.as_str())
+            .fetch_optional(&mut **tx)
+            .await?;
+            if let Some(row) = row {
+                found.push(reversal(&row)?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn insert_reversals(&self, tx: &mut Self::Tx, reversals: &[&Reversal]) -> Answer<()> {
+        for reversal in reversals {
+            sqlx::query(
+                "insert into reversals
+                     (user_id, provider, refund_id, top_up_id, refunded_minor_units,
+                      refunded_currency, reversed_kopecks, reversed_bonus_kopecks, created_at)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            )
+            .bind(reversal.user.get())
+            .bind(reversal.provider.as_str())
+            .bind(reversal.refund.as_str())
+            .bind(reversal.top_up.as_uuid())
+            .bind(reversal.refunded.minor_units)
+            .bind(reversal.refunded.currency.as_str())
+            .bind(reversal.share.credit_kopecks)
+            .bind(reversal.share.bonus_kopecks)
+            .bind(reversal.at.as_micros())
             .execute(&mut **tx)
             .await?;
         }

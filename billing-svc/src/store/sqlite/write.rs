@@ -26,8 +26,10 @@ async fn changed_accounts(connection: &mut SqliteConnection, accounts: &[&Accoun
                      held_kopecks = r.column3,
                      free_operations = r.column4,
                      held_free_operations = r.column5,
-                     last_entry_number = r.column6,
-                     last_event_number = r.column7
+                     reversed_kopecks = r.column6,
+                     redemptions_until = r.column7,
+                     last_entry_number = r.column8,
+                     last_event_number = r.column9
                  from (",
         after: ") as r
                 where a.user_id = r.column1",
@@ -38,6 +40,8 @@ async fn changed_accounts(connection: &mut SqliteConnection, accounts: &[&Accoun
             .push_bind(account.held.get())
             .push_bind(account.free_operations)
             .push_bind(account.held_free_operations)
+            .push_bind(account.reversed_kopecks)
+            .push_bind(account.redemptions_until.as_micros())
             .push_bind(account.last_entry)
             .push_bind(account.last_event);
     })
@@ -56,7 +60,8 @@ async fn changed_operations(
                      refund_reason = r.column6,
                      refund_actor = r.column7,
                      commit_refused = r.column8,
-                     cost_micro_usd = r.column9
+                     cost_micro_usd = r.column9,
+                     refunded_in_parts_kopecks = r.column10
                  from (",
         after: ") as r
                 where o.user_id = r.column1
@@ -72,7 +77,8 @@ async fn changed_operations(
             .push_bind(refund.map(|refund| refund.reason.clone()))
             .push_bind(refund.and_then(|refund| refund.actor.clone()))
             .push_bind(refund.is_some_and(|refund| refund.commit_refused))
-            .push_bind(operation.cost_micro_usd);
+            .push_bind(operation.cost_micro_usd)
+            .push_bind(operation.refunded_in_parts_kopecks);
     })
     .await
 }
@@ -85,7 +91,8 @@ async fn new_operations(
         before: "insert into operation_records
                      (user_id, id, number, operation_type, model, state, source, price_kopecks,
                       idempotency_key, created_at, expires_at, ended_at, refund_reason,
-                      refund_actor, commit_refused, cost_micro_usd, metadata) ",
+                      refund_actor, commit_refused, cost_micro_usd, metadata,
+                      list_price_kopecks, promo_code, refunded_in_parts_kopecks) ",
         after: "",
     };
     let bind = |row: &mut many::Row<'_>, operation: &&Operation| {
@@ -106,7 +113,10 @@ async fn new_operations(
             .push_bind(refund.and_then(|refund| refund.actor.clone()))
             .push_bind(refund.is_some_and(|refund| refund.commit_refused))
             .push_bind(operation.cost_micro_usd)
-            .push_bind(rows::metadata_text(&operation.metadata));
+            .push_bind(rows::metadata_text(&operation.metadata))
+            .push_bind(operation.list_price.get())
+            .push_bind(operation.promo_code.as_ref().map(|code| code.as_str().to_owned()))
+            .push_bind(operation.refunded_in_parts_kopecks);
     };
     many::write(connection, around, operations, bind).await.map(drop)
 }

@@ -2,14 +2,17 @@
 
 use proto::billing::v1::billing_service_server::BillingService;
 use proto::billing::v1::{
-    Account, AckEventsRequest, AckEventsResponse, CancelTopUpRequest, CancelTopUpResponse,
-    CommitRequest, CommitResponse, ExtendRequest, ExtendResponse, GetAccountRequest,
-    GetAccountResponse, GetOperationRequest, GetOperationResponse, GetTopUpRequest,
-    GetTopUpResponse, ListOpenTopUpsRequest, ListOpenTopUpsResponse, ListOperationsRequest,
-    ListOperationsResponse, ListPricesRequest, ListPricesResponse, OpenTopUpRequest,
+    Account, AckEventsRequest, AckEventsResponse, BatchCommitRequest, BatchCommitResponse,
+    BatchRefundRequest, BatchRefundResponse, BatchReserveRequest, BatchReserveResponse,
+    CancelTopUpRequest, CancelTopUpResponse, CommitRequest, CommitResponse, ExtendRequest,
+    ExtendResponse, GetAccountRequest, GetAccountResponse, GetOperationRequest,
+    GetOperationResponse, GetTopUpRequest, GetTopUpResponse, ListOpenTopUpsRequest,
+    ListOpenTopUpsResponse, ListOperationsRequest, ListOperationsResponse, ListPricesRequest,
+    ListPricesResponse, ListStatementRequest, ListStatementResponse, OpenTopUpRequest,
     OpenTopUpResponse, Operation, OperationState, PaymentSource, Price, RecordTopUpPaymentRequest,
-    RecordTopUpPaymentResponse, RefundRequest, RefundResponse, RegisterUserRequest,
-    RegisterUserResponse, ReserveRequest, ReserveResponse, SettleTopUpRequest, SettleTopUpResponse,
+    RecordTopUpPaymentResponse, RedeemPromoCodeRequest, RedeemPromoCodeResponse, RefundRequest,
+    RefundResponse, RegisterUserRequest, RegisterUserResponse, ReserveRequest, ReserveResponse,
+    ReverseTopUpRequest, ReverseTopUpResponse, SettleTopUpRequest, SettleTopUpResponse,
     WatchEventsRequest, WatchEventsResponse,
 };
 use proto::reason::{self, BILLING_DOMAIN, refusal};
@@ -147,6 +150,7 @@ impl BillingService for Fakes {
             model: String::new(),
             price_kopecks,
             free_operations_allowed: true,
+            ..Price::default()
         };
         Ok(Response::new(ListPricesResponse { prices: TYPES.map(price).to_vec() }))
     }
@@ -257,6 +261,39 @@ impl BillingService for Fakes {
         &self,
         _: Request<ListOpenTopUpsRequest>,
     ) -> Answer<ListOpenTopUpsResponse> {
+        Err(not_called())
+    }
+
+    async fn batch_reserve(&self, _: Request<BatchReserveRequest>) -> Answer<BatchReserveResponse> {
+        Err(not_called())
+    }
+
+    async fn batch_commit(&self, _: Request<BatchCommitRequest>) -> Answer<BatchCommitResponse> {
+        Err(not_called())
+    }
+
+    async fn batch_refund(&self, _: Request<BatchRefundRequest>) -> Answer<BatchRefundResponse> {
+        Err(not_called())
+    }
+
+    async fn list_statement(
+        &self,
+        _: Request<ListStatementRequest>,
+    ) -> Answer<ListStatementResponse> {
+        Err(not_called())
+    }
+
+    async fn reverse_top_up(
+        &self,
+        _: Request<ReverseTopUpRequest>,
+    ) -> Answer<ReverseTopUpResponse> {
+        Err(not_called())
+    }
+
+    async fn redeem_promo_code(
+        &self,
+        _: Request<RedeemPromoCodeRequest>,
+    ) -> Answer<RedeemPromoCodeResponse> {
         Err(not_called())
     }
 }

@@ -1,0 +1,9 @@
+-- How far each user's entries are chained by hash, and the hash up to there. Written behind the
+-- decisions, never by them. Each head is logged too, outside this database.
+create table chain_heads (
+    user_id integer not null primary key check (user_id > 0),
+    -- The last entry that is chained.
+    number integer not null check (number > 0),
+    hash blob not null check (length(hash) = 32),
+    chained_at integer not null
+) strict;

@@ -1,0 +1,161 @@
+//! The operators' door: the same books, for named persons.
+
+use std::net::{IpAddr, SocketAddr};
+
+use proto::billing::v1 as wire;
+use proto::billing::v1::admin_service_server::AdminService;
+use proto::reason::{self, BILLING_DOMAIN};
+use tonic::metadata::MetadataMap;
+use tonic::service::Interceptor;
+use tonic::transport::server::TcpConnectInfo;
+use tonic::{Code, Request, Response, Status};
+
+use super::{Answer, Service, answers, pages, promo_requests};
+use crate::store::Store;
+
+/// Which operators' tool calls.
+const OPERATOR_HEADER: &str = "x-medialab-operator";
+const OPERATOR_MAX: usize = 64;
+
+/// Lets in who says which tool it is, from this machine only: a header is no proof elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct AdminDoor;
+
+impl Interceptor for AdminDoor {
+    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+        let peer =
+            request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
+        check(peer, request.metadata())?;
+        Ok(request)
+    }
+}
+
+fn check(peer: Option<SocketAddr>, metadata: &MetadataMap) -> Result<(), Status> {
+    let is_here = peer.is_some_and(|peer| is_loopback(peer.ip()));
+    if !is_here {
+        return Err(reason::refusal(
+            Code::PermissionDenied,
+            (BILLING_DOMAIN, reason::OPERATOR_NOT_ALLOWED),
+            format!("the header {OPERATOR_HEADER} is honoured on loopback only"),
+            [],
+        ));
+    }
+    let operator = metadata.get(OPERATOR_HEADER).and_then(|value| value.to_str().ok());
+    match operator {
+        Some(name) if (1..=OPERATOR_MAX).contains(&name.len()) => {
+            tracing::info!(operator = name, "billing: an operator's call");
+            Ok(())
+        }
+        Some(_) | None => Err(reason::refusal(
+            Code::Unauthenticated,
+            (BILLING_DOMAIN, reason::OPERATOR_UNKNOWN),
+            format!("send the metadata {OPERATOR_HEADER}: 1 to 64 printable ASCII characters"),
+            [],
+        )),
+    }
+}
+
+/// A socket for both families shows an IPv4 peer as a mapped address.
+fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
+#[tonic::async_trait]
+impl<S: Store> AdminService for Service<S> {
+    async fn adjust_balance(
+        &self,
+        request: Request<wire::AdjustBalanceRequest>,
+    ) -> Answer<wire::AdjustBalanceResponse> {
+        let adjusted = self.ledger.decide(promo_requests::adjust(request.into_inner())?).await?;
+        let entry_number = adjusted.entry_number;
+        let account = Some(answers::account(adjusted.standing));
+        Ok(Response::new(wire::AdjustBalanceResponse { account, entry_number }))
+    }
+
+    async fn grant_free_operations(
+        &self,
+        request: Request<wire::GrantFreeOperationsRequest>,
+    ) -> Answer<wire::GrantFreeOperationsResponse> {
+        let grant = promo_requests::grant_free_operations(request.into_inner())?;
+        let granted = self.ledger.decide(grant).await?;
+        let entry_number = granted.entry_number;
+        let account = Some(answers::account(granted.standing));
+        Ok(Response::new(wire::GrantFreeOperationsResponse { account, entry_number }))
+    }
+
+    async fn find_user(
+        &self,
+        _request: Request<wire::FindUserRequest>,
+    ) -> Answer<wire::FindUserResponse> {
+        Err(Status::unimplemented("comes with the next commits"))
+    }
+
+    async fn get_stats(
+        &self,
+        _request: Request<wire::GetStatsRequest>,
+    ) -> Answer<wire::GetStatsResponse> {
+        Err(Status::unimplemented("comes with the next commits"))
+    }
+
+    async fn create_promo_code(
+        &self,
+        request: Request<wire::CreatePromoCodeRequest>,
+    ) -> Answer<wire::CreatePromoCodeResponse> {
+        let offer = promo_requests::offer(request.into_inner())?;
+        let promo_code = Some(answers::promo_code(self.ledger.create_promo_code(offer).await?));
+        Ok(Response::new(wire::CreatePromoCodeResponse { promo_code }))
+    }
+
+    async fn stop_promo_code(
+        &self,
+        request: Request<wire::StopPromoCodeRequest>,
+    ) -> Answer<wire::StopPromoCodeResponse> {
+        let (name, by) = promo_requests::stop(request.into_inner())?;
+        let promo_code = Some(answers::promo_code(self.ledger.stop_promo_code(name, by).await?));
+        Ok(Response::new(wire::StopPromoCodeResponse { promo_code }))
+    }
+
+    async fn list_promo_codes(
+        &self,
+        request: Request<wire::ListPromoCodesRequest>,
+    ) -> Answer<wire::ListPromoCodesResponse> {
+        let request = request.into_inner();
+        let limit = pages::promo_codes_limit(request.page_size)?;
+        let after = pages::promo_codes_place(&request.page_token)?;
+        let read = self.ledger.promo_codes(&after, limit.with_one_more()).await?;
+        let page =
+            pages::Page::cut(read, limit, (pages::promo_code_weight, pages::promo_code_place_text));
+        Ok(Response::new(wire::ListPromoCodesResponse {
+            promo_codes: page.items.into_iter().map(answers::promo_code).collect(),
+            next_page_token: page.next,
+        }))
+    }
+
+    async fn verify_ledger(
+        &self,
+        _request: Request<wire::VerifyLedgerRequest>,
+    ) -> Answer<wire::VerifyLedgerResponse> {
+        Err(Status::unimplemented("comes with the next commits"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_named_tool_on_this_machine_is_let_in() {
+        let mut named = MetadataMap::new();
+        named.insert(OPERATOR_HEADER, "cli".parse().unwrap());
+        let here = "127.0.0.1:5000".parse().ok();
+        let mapped = "[::ffff:127.0.0.1]:5000".parse().ok();
+        let elsewhere = "10.0.0.7:5000".parse().ok();
+
+        assert!(check(here, &named).is_ok());
+        assert!(check(mapped, &named).is_ok());
+        let code = |peer, metadata: &MetadataMap| check(peer, metadata).unwrap_err().code();
+        assert_eq!(code(here, &MetadataMap::new()), Code::Unauthenticated);
+        assert_eq!(code(elsewhere, &named), Code::PermissionDenied);
+        assert_eq!(code(None, &named), Code::PermissionDenied);
+    }
+}

@@ -1,0 +1,232 @@
+//! `promo_codes` and `redemptions` on SQLite.
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::SqliteStore;
+use crate::domain::{
+    IdempotencyKey, PromoCode, PromoCodeName, Redemption, Signature, Timestamp, UserId,
+};
+use crate::store::{Answer, Promos, StoreError, rows};
+
+fn read_code(row: &SqliteRow) -> Answer<PromoCode> {
+    rows::promo_code!(row)
+}
+
+fn read(row: &SqliteRow) -> Answer<Redemption> {
+    rows::redemption!(row)
+}
+
+impl Promos for SqliteStore {
+    async fn lock_promo_codes(
+        &self,
+        tx: &mut Self::Tx,
+        names: &[PromoCodeName],
+    ) -> Answer<Vec<PromoCode>> {
+        let mut found = Vec::new();
+        for name in names {
+            let row = sqlx::query(concat!(
+                "select ",
+                rows::promo_code_columns!(),
+                " from promo_codes p
+                  where p.code = $1"
+            ))
+            .bind(name.as_str())
+            .fetch_optional(&mut **tx)
+            .await?;
+            if let Some(row) = row {
+                found.push(read_code(&row)?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn insert_promo_codes(&self, tx: &mut Self::Tx, codes: &[&PromoCode]) -> Answer<()> {
+        for code in codes {
+            sqlx::query(
+                "insert into promo_codes
+                     (code, kind, value, bonus_max_kopecks, effect_until, redemptions_max,
+                      redemptions, valid_from, valid_until, created_by, create_reason, created_at)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            )
+            .bind(code.name.as_str())
+            .bind(code.effect.kind())
+            .bind(code.effect.value())
+            .bind(code.effect.bonus_max_kopecks())
+            .bind(code.effect.until().as_micros())
+            .bind(code.redemptions_max.unwrap_or_default())
+            .bind(code.redemptions)
+            .bind(code.valid_from.map(Timestamp::as_micros))
+            .bind(code.valid_until.map(Timestamp::as_micros))
+            .bind(code.created.actor.as_str())
+            .bind(code.created.reason.as_str())
+            .bind(code.created.at.as_micros())
+            .execute(&mut **tx)
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn update_promo_codes(&self, tx: &mut Self::Tx, codes: &[&PromoCode]) -> Answer<()> {
+        for code in codes {
+            let stopped = code.stopped.as_ref();
+            let done = sqlx::query(
+                "update promo_codes
+                 set redemptions = $2,
+                     stopped_at = $3,
+                     stopped_by = $4,
+                     stop_reason = $5
+                 where code = $1",
+            )
+            .bind(code.name.as_str())
+            .bind(code.redemptions)
+            .bind(stopped.map(|s: &Signature| s.at.as_micros()))
+            .bind(stopped.map(|s| s.actor.as_str()))
+            .bind(stopped.map(|s| s.reason.as_str()))
+            .execute(&mut **tx)
+            .await?;
+            StoreError::expect_rows(1, done.rows_affected())?;
+        }
+        Ok(())
+    }
+
+    async fn promo_codes_page(&self, after: &str, limit: i64) -> Answer<Vec<PromoCode>> {
+        let rows = sqlx::query(concat!(
+            "select ",
+            rows::promo_code_columns!(),
+            " from promo_codes p
+              where p.code > $1
+              order by p.code
+              limit $2"
+        ))
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&self.reader)
+        .await?;
+        rows.iter().map(read_code).collect()
+    }
+
+    async fn active_redemptions(
+        &self,
+        tx: &mut Self::Tx,
+        users: &[UserId],
+        now: Timestamp,
+    ) -> Answer<Vec<Redemption>> {
+        let mut found = Vec::new();
+        for user in users {
+            let rows = sqlx::query(concat!(
+                "select ",
+                rows::redemption_columns!(),
+                " from redemptions r
+                  where r.user_id = $1
+                    and r.used_at is null
+                    and r.effect_until > $2
+                  order by r.redeemed_at, r.code"
+            ))
+            .bind(user.get())
+            .bind(now.as_micros())
+            .fetch_all(&mut **tx)
+            .await?;
+            for row in &rows {
+                found.push(read(row)?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn redemptions(
+        &self,
+        tx: &mut Self::Tx,
+        wanted: &[(UserId, IdempotencyKey, PromoCodeName)],
+    ) -> Answer<Vec<Redemption>> {
+        let mut found: Vec<Redemption> = Vec::new();
+        for (user, key, code) in wanted {
+            let rows = sqlx::query(concat!(
+                "select ",
+                rows::redemption_columns!(),
+                " from redemptions r
+                  where r.user_id = $1
+                    and (r.idempotency_key = $2 or r.code = $3)"
+            ))
+            .bind(user.get())
+            .bind(key.as_str())
+            .bind(code.as_str())
+            .fetch_all(&mut **tx)
+            .await?;
+            for row in &rows {
+                found.push(read(row)?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn insert_redemptions(
+        &self,
+        tx: &mut Self::Tx,
+        redemptions: &[&Redemption],
+    ) -> Answer<()> {
+        for redemption in redemptions {
+            sqlx::query(
+                "insert into redemptions
+                     (user_id, code, idempotency_key, kind, value, bonus_max_kopecks,
+                      effect_until, redeemed_at, used_at, entry_number, top_up_id)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            )
+            .bind(redemption.user.get())
+            .bind(redemption.code.as_str())
+            .bind(redemption.key.as_str())
+            .bind(redemption.effect.kind())
+            .bind(redemption.effect.value())
+            .bind(redemption.effect.bonus_max_kopecks())
+            .bind(redemption.effect.until().as_micros())
+            .bind(redemption.redeemed_at.as_micros())
+            .bind(redemption.used_at.map(Timestamp::as_micros))
+            .bind(redemption.entry_number)
+            .bind(redemption.top_up.map(|id| id.as_uuid()))
+            .execute(&mut **tx)
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn update_redemptions(
+        &self,
+        tx: &mut Self::Tx,
+        redemptions: &[&Redemption],
+    ) -> Answer<()> {
+        for redemption in redemptions {
+            let done = sqlx::query(
+                "update redemptions
+                 set used_at = $3,
+                     top_up_id = $4
+                 where user_id = $1
+                   and code = $2",
+            )
+            .bind(redemption.user.get())
+            .bind(redemption.code.as_str())
+            .bind(redemption.used_at.map(Timestamp::as_micros))
+            .bind(redemption.top_up.map(|id| id.as_uuid()))
+            .execute(&mut **tx)
+            .await?;
+            StoreError::expect_rows(1, done.rows_affected())?;
+        }
+        Ok(())
+    }
+
+    async fn redemptions_of(&self, user: UserId, now: Timestamp) -> Answer<Vec<Redemption>> {
+        let rows = sqlx::query(concat!(
+            "select ",
+            rows::redemption_columns!(),
+            " from redemptions r
+              where r.user_id = $1
+                and r.used_at is null
+                and r.effect_until > $2
+              order by r.redeemed_at, r.code"
+        ))
+        .bind(user.get())
+        .bind(now.as_micros())
+        .fetch_all(&self.reader)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+}
