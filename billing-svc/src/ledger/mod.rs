@@ -31,6 +31,7 @@ mod batch;
 mod reads;
 mod events;
 mod sweep;
+mod in_process;
 
 use std::sync::Arc;
 use std::time::Duration;
