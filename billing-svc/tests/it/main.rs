@@ -9,6 +9,8 @@ mod database;
 mod rounds;
 mod model;
 mod wire;
+mod raw;
+mod contract;
 mod crowd;
 mod own_postgres;
 
@@ -27,3 +29,4 @@ mod histories;
 mod hot_users;
 mod ambiguous;
 mod kills;
+mod fuzz;

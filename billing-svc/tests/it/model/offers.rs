@@ -57,15 +57,8 @@ impl World {
         let moved = if r.amount_kopecks > 0 {
             (wire::Unit::Kopecks, "adjustment", "balance", r.amount_kopecks)
         } else if balance + r.amount_kopecks < 0 {
-            let free = user.account.free_operations;
-            return Err(Refusal::new(
-                "INSUFFICIENT_FUNDS",
-                [
-                    ("price_kopecks", -r.amount_kopecks),
-                    ("balance_kopecks", balance),
-                    ("free_operations", free),
-                ],
-            ));
+            let values = [("amount_kopecks", -r.amount_kopecks), ("balance_kopecks", balance)];
+            return Err(Refusal::new("INSUFFICIENT_FUNDS", values));
         } else {
             (wire::Unit::Kopecks, "balance", "adjustment", -r.amount_kopecks)
         };
