@@ -120,9 +120,9 @@ fn all_rows(rpcs: &[Rpc]) -> Vec<Row> {
     rpcs.iter().flat_map(general).chain(special.into_iter().flatten()).collect()
 }
 
-/// What every row sends.
-pub(crate) fn bytes_of_all_rows() -> Vec<Vec<u8>> {
-    all_rows(&rpcs()).into_iter().map(|row| row.bytes).collect()
+/// What every row sends, and to which call.
+pub(crate) fn messages_of_all_rows() -> Vec<(String, Vec<u8>)> {
+    all_rows(&rpcs()).into_iter().map(|row| (row.rpc, row.bytes)).collect()
 }
 
 /// How a request was refused, as the tables say it.
