@@ -97,7 +97,7 @@ pub(super) fn price(price: &Price) -> wire::Price {
         model: price.model.clone(),
         price_kopecks: price.price.get(),
         free_operations_allowed: price.free_operations_allowed,
-        valid_from: None,
+        valid_from: price.valid_from.map(time),
     }
 }
 

@@ -73,7 +73,7 @@ impl<S: Store> BillingService for Service<S> {
         &self,
         _request: Request<wire::ListPricesRequest>,
     ) -> Answer<wire::ListPricesResponse> {
-        let prices = self.ledger.prices().lines().iter().map(answers::price).collect();
+        let prices = self.ledger.prices().into_iter().map(answers::price).collect();
         Ok(Response::new(wire::ListPricesResponse { prices }))
     }
 

@@ -10,7 +10,7 @@ use tonic::Status;
 use super::status::invalid;
 use crate::domain::{
     IdempotencyKey, Kopecks, OperationId, PaymentId, Profile, Provider, ProviderAmount,
-    ProviderRefundId, Timestamp, TopUpId, UserId,
+    ProviderRefundId, Timestamp, TopUpId, UserId, is_model, is_operation_type,
 };
 use crate::ledger::{
     Cancel, Commit, DryReserve, Extend, OpenTopUp, Part, RecordPayment, RefundBy, RefundOperation,
@@ -19,9 +19,7 @@ use crate::ledger::{
 use crate::store::EventId;
 
 const LANGUAGE_MAX: usize = 35;
-const EMAIL_MAX: usize = 254;
-const OPERATION_TYPE_MAX: usize = 64;
-const MODEL_MAX: usize = 128;
+pub(super) const EMAIL_MAX: usize = 254;
 const METADATA_ENTRIES_MAX: usize = 16;
 const METADATA_KEY_MAX: usize = 64;
 const METADATA_VALUE_MAX: usize = 512;
@@ -81,10 +79,12 @@ pub(super) fn reserve_of_batch(request: wire::ReserveRequest) -> Read<Reserve> {
 
 pub(super) fn reserve(request: wire::ReserveRequest) -> Read<Reserve> {
     let user = user(request.user_id)?;
-    if !is_name(&request.operation_type, OPERATION_TYPE_MAX) {
+    if !is_operation_type(&request.operation_type) {
         return Err(invalid("operation_type", "must be 1 to 64 of a-z, 0-9 and _"));
     }
-    text("model", &request.model, MODEL_MAX)?;
+    if !is_model(&request.model) {
+        return Err(invalid("model", "must be at most 128 characters, without NUL"));
+    }
     let key = key(&request.idempotency_key)?;
     let expected_price = request
         .expected_price_kopecks
@@ -212,11 +212,6 @@ pub(super) fn required_text(field: &'static str, value: &str, max: usize) -> Rea
         return Err(invalid(field, "must not be empty"));
     }
     text(field, value, max)
-}
-
-fn is_name(value: &str, max: usize) -> bool {
-    (1..=max).contains(&value.len())
-        && value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 pub(super) fn key(value: &str) -> Read<IdempotencyKey> {

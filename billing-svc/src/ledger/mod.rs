@@ -57,7 +57,7 @@ pub use settle::{Settle, Settled};
 pub use sweep::sweep;
 
 use crate::clock::Clock;
-use crate::domain::{Grant, PriceList};
+use crate::domain::{Grant, Price, PriceList};
 use crate::store::Store;
 pub(crate) use decision::Decision;
 use decision::{Job, Pending};
@@ -150,8 +150,8 @@ impl<S: Store> Ledger<S> {
         })
     }
 
-    /// What is sold.
-    pub fn prices(&self) -> &PriceList {
-        &self.rules.prices
+    /// What is sold: what holds now, then what is announced.
+    pub fn prices(&self) -> Vec<&Price> {
+        self.rules.prices.shown(self.clock.now())
     }
 }

@@ -10,6 +10,7 @@ mod database;
 mod accounts;
 mod reserving;
 mod ending;
+mod prices;
 mod expiring;
 mod top_ups;
 mod events;
