@@ -10,6 +10,7 @@
 mod rows;
 mod promos;
 mod interventions;
+mod statement;
 mod migrations;
 pub mod sqlite;
 pub mod postgres;
@@ -21,6 +22,7 @@ use std::future::Future;
 pub use error::{OpenError, StoreError};
 pub use interventions::Interventions;
 pub use promos::Promos;
+pub use statement::{StatementEntry, StatementPage, Statements};
 
 use crate::domain::{
     Account, Entry, Event, EventNumber, IdempotencyKey, Operation, OperationId, OperationState,
@@ -362,6 +364,14 @@ pub struct Lease {
 }
 
 /// Everything that the service asks of a database.
-pub trait Store: Accounts + Operations + TopUps + Promos + Interventions + Events {}
+pub trait Store:
+    Accounts + Operations + TopUps + Promos + Interventions + Events + Reports
+{
+}
 
-impl<S: Accounts + Operations + TopUps + Promos + Interventions + Events> Store for S {}
+impl<S: Accounts + Operations + TopUps + Promos + Interventions + Events + Reports> Store for S {}
+
+/// What is only read.
+pub trait Reports: Statements {}
+
+impl<S: Statements> Reports for S {}

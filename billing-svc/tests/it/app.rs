@@ -11,7 +11,7 @@ use billing_svc::ledger::Rules;
 use billing_svc::price_file;
 use billing_svc::server::{self, Database, Listeners, Settings};
 use proto::billing::v1 as wire;
-use proto::client::{self, Billing};
+use proto::client::{self, Admin, Billing};
 use proto::reason;
 use proto::service::shutdown::Shutdown;
 use tokio::net::TcpListener;
@@ -93,6 +93,7 @@ impl Terms {
 #[derive(Debug)]
 pub(crate) struct Replica {
     pub(crate) billing: Billing,
+    pub(crate) operators: Admin,
     pub(crate) grpc_url: String,
     pub(crate) admin_url: String,
     shutdown: Shutdown,
@@ -121,7 +122,8 @@ impl Replica {
         let shutdown = Shutdown::new();
         let serving = tokio::spawn(server::serve(listeners, database, settings, shutdown.clone()));
         let billing = Billing::new(client::channel(&grpc_url).unwrap());
-        Self { billing, grpc_url, admin_url, shutdown, serving }
+        let operators = client::admin(client::channel(&grpc_url).unwrap(), "test").unwrap();
+        Self { billing, operators, grpc_url, admin_url, shutdown, serving }
     }
 
     /// Ends it in good order.

@@ -4,6 +4,7 @@
 #![allow(clippy::panic, reason = "a failed check is a failed test")]
 
 mod app;
+mod app_admin;
 mod books;
 mod database;
 
@@ -13,6 +14,7 @@ mod ending;
 mod prices;
 mod expiring;
 mod top_ups;
+mod statement;
 mod events;
 mod bad_input;
 mod at_once;

@@ -7,6 +7,7 @@ mod top_ups;
 mod promos;
 mod interventions;
 mod events;
+mod statement;
 
 use std::str::FromStr as _;
 use std::sync::Arc;

@@ -9,6 +9,7 @@ mod top_ups;
 mod promos;
 mod interventions;
 mod events;
+mod statement;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
