@@ -21,6 +21,7 @@ mod prices;
 mod promo;
 mod intervention;
 mod event;
+mod sales;
 
 pub use account::{Account, Grant, Profile};
 pub use entry::{Cause, Entry, Movement, Place, Subject, Unit};
@@ -36,5 +37,6 @@ pub use operation::{
 };
 pub use prices::{Price, PriceList, is_model, is_operation_type};
 pub use promo::{PromoCode, PromoEffect, PromoError, Redemption, Signature};
+pub use sales::Sales;
 pub use time::Timestamp;
 pub use top_up::{ProviderAmount, ReversedShare, TopUp, TopUpError, TopUpState, TopUpStep};

@@ -8,6 +8,7 @@ mod batches;
 mod status;
 mod watch;
 mod admin;
+mod stats;
 
 use proto::billing::v1 as wire;
 use proto::billing::v1::billing_service_server::BillingService;

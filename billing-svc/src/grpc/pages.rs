@@ -109,7 +109,7 @@ pub(super) fn open_top_ups(
     request: &wire::ListOpenTopUpsRequest,
     limit: Limit,
 ) -> Read<OpenTopUps> {
-    let provider = requests::provider(&request.provider)?;
+    let provider = requests::provider("provider", &request.provider)?;
     let opened_before = match &request.opened_before {
         None => Timestamp::from_micros(i64::MAX),
         Some(time) => requests::moment("opened_before", time)?,

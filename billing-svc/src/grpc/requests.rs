@@ -139,7 +139,7 @@ pub(super) fn refund(request: wire::RefundRequest) -> Read<RefundOperation> {
 
 pub(super) fn open_top_up(request: wire::OpenTopUpRequest) -> Read<OpenTopUp> {
     let user = user(request.user_id)?;
-    let provider = provider(&request.provider)?;
+    let provider = provider("provider", &request.provider)?;
     let paid = paid(request.paid)?;
     let credited = amount("credited_kopecks", request.credited_kopecks)?;
     let key = key(&request.idempotency_key)?;
@@ -152,7 +152,7 @@ pub(super) fn open_top_up(request: wire::OpenTopUpRequest) -> Read<OpenTopUp> {
 pub(super) fn record_payment(request: wire::RecordTopUpPaymentRequest) -> Read<RecordPayment> {
     let user = user(request.user_id)?;
     let top_up = top_up_id(&request.top_up_id)?;
-    let payment = payment(&request.provider_payment_id)?;
+    let payment = payment("provider_payment_id", &request.provider_payment_id)?;
     text("confirmation_url", &request.confirmation_url, URL_MAX)?;
     Ok(RecordPayment { user, top_up, payment, confirmation_url: request.confirmation_url })
 }
@@ -160,7 +160,7 @@ pub(super) fn record_payment(request: wire::RecordTopUpPaymentRequest) -> Read<R
 pub(super) fn settle(request: wire::SettleTopUpRequest) -> Read<Settle> {
     let user = user(request.user_id)?;
     let top_up = top_up_id(&request.top_up_id)?;
-    let payment = payment(&request.provider_payment_id)?;
+    let payment = payment("provider_payment_id", &request.provider_payment_id)?;
     Ok(Settle { user, top_up, payment, paid: paid(request.paid)? })
 }
 
@@ -219,14 +219,13 @@ pub(super) fn key(value: &str) -> Read<IdempotencyKey> {
         .ok_or_else(|| invalid("idempotency_key", "must be 1 to 128 printable ASCII characters"))
 }
 
-fn payment(value: &str) -> Read<PaymentId> {
-    PaymentId::new(value).ok_or_else(|| {
-        invalid("provider_payment_id", "must be 1 to 128 printable ASCII characters")
-    })
+pub(super) fn payment(field: &'static str, value: &str) -> Read<PaymentId> {
+    PaymentId::new(value)
+        .ok_or_else(|| invalid(field, "must be 1 to 128 printable ASCII characters"))
 }
 
-pub(super) fn provider(value: &str) -> Read<Provider> {
-    Provider::new(value).ok_or_else(|| invalid("provider", "must be 1 to 32 of a-z, 0-9 and _"))
+pub(super) fn provider(field: &'static str, value: &str) -> Read<Provider> {
+    Provider::new(value).ok_or_else(|| invalid(field, "must be 1 to 32 of a-z, 0-9 and _"))
 }
 
 pub(super) fn amount(field: &'static str, kopecks: i64) -> Read<Kopecks> {

@@ -11,6 +11,8 @@ mod rows;
 mod promos;
 mod interventions;
 mod statement;
+mod search;
+mod stats;
 mod migrations;
 pub mod sqlite;
 pub mod postgres;
@@ -22,7 +24,9 @@ use std::future::Future;
 pub use error::{OpenError, StoreError};
 pub use interventions::Interventions;
 pub use promos::Promos;
+pub use search::Search;
 pub use statement::{StatementEntry, StatementPage, Statements};
+pub use stats::{Stats, StatsPeriod};
 
 use crate::domain::{
     Account, Entry, Event, EventNumber, IdempotencyKey, Operation, OperationId, OperationState,
@@ -372,6 +376,6 @@ pub trait Store:
 impl<S: Accounts + Operations + TopUps + Promos + Interventions + Events + Reports> Store for S {}
 
 /// What is only read.
-pub trait Reports: Statements {}
+pub trait Reports: Statements + Search + Stats {}
 
-impl<S: Statements> Reports for S {}
+impl<S: Statements + Search + Stats> Reports for S {}

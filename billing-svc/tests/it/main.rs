@@ -15,6 +15,8 @@ mod prices;
 mod expiring;
 mod top_ups;
 mod statement;
+mod stats;
+mod finding;
 mod events;
 mod bad_input;
 mod at_once;
