@@ -10,10 +10,15 @@ mod database;
 
 mod accounts;
 mod reserving;
-mod ending;
+mod dry_run;
 mod prices;
+mod ending;
 mod expiring;
 mod top_ups;
+mod reversals;
+mod promo;
+mod persons;
+mod batches;
 mod statement;
 mod stats;
 mod finding;
