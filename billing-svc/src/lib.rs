@@ -9,5 +9,6 @@ pub mod ledger;
 pub mod store;
 pub mod grpc;
 pub mod config;
+pub mod price_file;
 pub mod server;
 pub mod process;

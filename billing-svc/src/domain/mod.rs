@@ -21,6 +21,7 @@ mod prices;
 mod promo;
 mod intervention;
 mod event;
+mod sales;
 
 pub use account::{Account, Grant, Profile};
 pub use entry::{Cause, Entry, Movement, Place, Subject, Unit};
@@ -34,7 +35,8 @@ pub use money::{AmountError, Balance, Kopecks, bonus_rounded_down, discounted_ro
 pub use operation::{
     CommitStep, Operation, OperationState, PaymentSource, Refund, RefundStep, StateError,
 };
-pub use prices::{Price, PriceList};
+pub use prices::{Price, PriceList, is_model, is_operation_type};
 pub use promo::{PromoCode, PromoEffect, PromoError, Redemption, Signature};
+pub use sales::Sales;
 pub use time::Timestamp;
 pub use top_up::{ProviderAmount, ReversedShare, TopUp, TopUpError, TopUpState, TopUpStep};

@@ -29,6 +29,7 @@ mod promo_codes;
 mod tries;
 mod batch;
 mod reads;
+mod reports;
 mod events;
 mod sweep;
 mod in_process;
@@ -51,13 +52,14 @@ pub use record_payment::RecordPayment;
 pub use redeem::{Redeem, Redeemed};
 pub use refund::{Part, RefundBy, RefundOperation};
 pub use register::{Register, Registered};
+pub use reports::Known;
 pub use reserve::{DryReserve, DryReserved, Reserve, Terms};
 pub use reverse::{Reverse, Reversed};
 pub use settle::{Settle, Settled};
 pub use sweep::sweep;
 
 use crate::clock::Clock;
-use crate::domain::{Grant, PriceList};
+use crate::domain::{Grant, Price, PriceList};
 use crate::store::Store;
 pub(crate) use decision::Decision;
 use decision::{Job, Pending};
@@ -150,8 +152,8 @@ impl<S: Store> Ledger<S> {
         })
     }
 
-    /// What is sold.
-    pub fn prices(&self) -> &PriceList {
-        &self.rules.prices
+    /// What is sold: what holds now, then what is announced.
+    pub fn prices(&self) -> Vec<&Price> {
+        self.rules.prices.shown(self.clock.now())
     }
 }

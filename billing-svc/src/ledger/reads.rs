@@ -4,23 +4,25 @@ use super::decision::count;
 use super::touch::Touch;
 use super::{BillingError, Ledger, Standing};
 use crate::domain::{Operation, OperationId, TopUp, TopUpId, UserId};
-use crate::store::{AccountView, OpenTopUps, Store};
+use crate::store::{AccountView, OpenTopUps, StatementEntry, StatementPage, Store};
 
 impl<S: Store> Ledger<S> {
-    /// What a user has, in one consistent read.
+    /// What a user has.
+    pub async fn account(&self, user: UserId) -> Result<Standing, BillingError> {
+        counted("get_account", self.standing(user).await)
+    }
+
+    /// What a user has, in one consistent read, for whoever counts it.
     ///
     /// What promo codes still give lies in rows of its own: read after the account, it could be of
     /// a later moment (a bonus that is used up, and not in the balance). Few users have any, so
     /// theirs is read under the account's lock.
-    pub async fn account(&self, user: UserId) -> Result<Standing, BillingError> {
-        let read = async {
-            let AccountView { account, profile, is_overdue } = self.view(user).await?;
-            if is_overdue || account.redemptions_until > self.clock.now() {
-                return self.decide(Touch { user }).await;
-            }
-            Ok(Standing { account, profile, redemptions: Vec::new() })
-        };
-        counted("get_account", read.await)
+    pub(super) async fn standing(&self, user: UserId) -> Result<Standing, BillingError> {
+        let AccountView { account, profile, is_overdue } = self.view(user).await?;
+        if is_overdue || account.redemptions_until > self.clock.now() {
+            return self.decide(Touch { user }).await;
+        }
+        Ok(Standing { account, profile, redemptions: Vec::new() })
     }
 
     /// One operation.
@@ -49,6 +51,19 @@ impl<S: Store> Ledger<S> {
             Ok(self.store.operations_page(user, below, limit).await?)
         };
         counted("list_operations", read.await)
+    }
+
+    /// A user's entries, the newest first.
+    pub async fn statement(
+        &self,
+        user: UserId,
+        page: StatementPage,
+    ) -> Result<Vec<StatementEntry>, BillingError> {
+        let read = async {
+            self.touch(user).await?;
+            Ok(self.store.statement_page(user, page).await?)
+        };
+        counted("list_statement", read.await)
     }
 
     /// One top-up.
@@ -80,7 +95,10 @@ impl<S: Store> Ledger<S> {
     }
 }
 
-fn counted<T>(name: &'static str, read: Result<T, BillingError>) -> Result<T, BillingError> {
+pub(super) fn counted<T>(
+    name: &'static str,
+    read: Result<T, BillingError>,
+) -> Result<T, BillingError> {
     match &read {
         Ok(_) => count(name, "done"),
         Err(error) => count(name, error.outcome()),

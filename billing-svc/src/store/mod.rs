@@ -10,6 +10,9 @@
 mod rows;
 mod promos;
 mod interventions;
+mod statement;
+mod search;
+mod stats;
 mod migrations;
 pub mod sqlite;
 pub mod postgres;
@@ -21,6 +24,9 @@ use std::future::Future;
 pub use error::{OpenError, StoreError};
 pub use interventions::Interventions;
 pub use promos::Promos;
+pub use search::Search;
+pub use statement::{StatementEntry, StatementPage, Statements};
+pub use stats::{Stats, StatsPeriod};
 
 use crate::domain::{
     Account, Entry, Event, EventNumber, IdempotencyKey, Operation, OperationId, OperationState,
@@ -362,6 +368,14 @@ pub struct Lease {
 }
 
 /// Everything that the service asks of a database.
-pub trait Store: Accounts + Operations + TopUps + Promos + Interventions + Events {}
+pub trait Store:
+    Accounts + Operations + TopUps + Promos + Interventions + Events + Reports
+{
+}
 
-impl<S: Accounts + Operations + TopUps + Promos + Interventions + Events> Store for S {}
+impl<S: Accounts + Operations + TopUps + Promos + Interventions + Events + Reports> Store for S {}
+
+/// What is only read.
+pub trait Reports: Statements + Search + Stats {}
+
+impl<S: Statements + Search + Stats> Reports for S {}

@@ -91,8 +91,8 @@ impl Promos for PostgresStore {
             "select ",
             rows::promo_code_columns!(),
             " from promo_codes p
-              where p.code > $1
-              order by p.code
+              where p.code collate \"C\" > $1
+              order by p.code collate \"C\"
               limit $2"
         ))
         .bind(after)
@@ -197,22 +197,5 @@ impl Promos for PostgresStore {
             StoreError::expect_rows(1, done.rows_affected())?;
         }
         Ok(())
-    }
-
-    async fn redemptions_of(&self, user: UserId, now: Timestamp) -> Answer<Vec<Redemption>> {
-        let rows = sqlx::query(concat!(
-            "select ",
-            rows::redemption_columns!(),
-            " from redemptions r
-              where r.user_id = $1
-                and r.used_at is null
-                and r.effect_until > $2
-              order by r.redeemed_at, r.code"
-        ))
-        .bind(user.get())
-        .bind(now.as_micros())
-        .fetch_all(&self.reader)
-        .await?;
-        rows.iter().map(read).collect()
     }
 }
