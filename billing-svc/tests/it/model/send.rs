@@ -211,6 +211,31 @@ impl Caller {
         }
     }
 
+    /// A user's whole statement, by pages, the oldest entry first.
+    pub(super) async fn statement(&self, user_id: i64) -> Vec<wire::Entry> {
+        let ids = self.ids.lock().unwrap().clone();
+        let theirs = ids.into_iter().filter(|((_, id, _), _)| *id == user_id);
+        let ours: HashMap<String, String> = theirs.map(|((_, _, key), id)| (id, key)).collect();
+        let name = |id: &mut String| *id = ours.get(id).cloned().unwrap_or_default();
+        let mut request =
+            wire::ListStatementRequest { user_id, page_size: 500, ..Default::default() };
+        let mut entries = Vec::new();
+        loop {
+            let page = self.billing.list_statement(request.clone()).await.unwrap();
+            entries.extend(page.entries);
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            request.page_token = page.next_page_token;
+        }
+        for entry in &mut entries {
+            name(&mut entry.operation_id);
+            name(&mut entry.top_up_id);
+        }
+        entries.reverse();
+        entries
+    }
+
     /// The model's answer as this service could give it.
     pub(crate) fn comparable(&self, ended: Ended) -> Ended {
         ended.map(|answer| {

@@ -1,5 +1,7 @@
 //! What is stored at the end, compared with the model: everything of every user.
 
+use std::collections::BTreeMap;
+
 use proto::billing::v1 as wire;
 
 use super::request::{Answer, Request};
@@ -48,30 +50,42 @@ impl World {
     }
 }
 
+/// Compares the ledger, as it is stored and as it is shown.
 async fn compare_entries(
     world: &World,
     caller: &Caller,
     look: &Look,
 ) -> Result<(), (i64, String)> {
-    let stored = entries(look).await;
-    let without_times = |mut entry: wire::Entry| {
-        entry.created_at = entry.created_at.filter(|_| caller.compares_times());
-        entry
-    };
-    let stored = stored.into_iter().map(|(user_id, entry)| (user_id, without_times(entry)));
-    let expected = world.user_ids().into_iter().flat_map(|user_id| {
-        world.entries(user_id).iter().map(move |entry| (user_id, without_times(entry.clone())))
-    });
-    let (stored, expected): (Vec<_>, Vec<_>) = (stored.collect(), expected.collect());
-    for (stored, expected) in stored.iter().zip(&expected) {
-        if stored != expected {
-            let text = format!("entry\n  model:   {expected:?}\n  service: {stored:?}");
-            return Err((expected.0, text));
+    let mut stored: BTreeMap<i64, Vec<wire::Entry>> = BTreeMap::new();
+    for (user_id, entry) in entries(look).await {
+        stored.entry(user_id).or_default().push(entry);
+    }
+    for user_id in world.user_ids() {
+        let shown = caller.statement(user_id).await;
+        for found in [stored.remove(&user_id).unwrap_or_default(), shown] {
+            let expected = world.entries(user_id);
+            first_difference(expected, &found, caller).map_err(|text| (user_id, text))?;
         }
     }
-    if stored.len() != expected.len() {
-        let last = stored.last().or(expected.last()).map_or(0, |entry| entry.0);
-        return Err((last, format!("{} entries, not {}", stored.len(), expected.len())));
+    stored.pop_first().map_or(Ok(()), |(user_id, _)| Err((user_id, "entries of nobody".into())))
+}
+
+fn first_difference(
+    expected: &[wire::Entry],
+    found: &[wire::Entry],
+    caller: &Caller,
+) -> Result<(), String> {
+    let without_times = |entry: &wire::Entry| {
+        let created_at = entry.created_at.filter(|_| caller.compares_times());
+        wire::Entry { created_at, ..entry.clone() }
+    };
+    for (expected, found) in expected.iter().zip(found) {
+        if without_times(expected) != without_times(found) {
+            return Err(format!("entry\n  model:   {expected:?}\n  service: {found:?}"));
+        }
+    }
+    if found.len() != expected.len() {
+        return Err(format!("{} entries, not {}", found.len(), expected.len()));
     }
     Ok(())
 }
