@@ -33,7 +33,12 @@ pub(crate) struct Crowd {
 
 impl Crowd {
     /// Registers `users`, gives them money and something to redeem, and lets them work.
-    pub(crate) async fn start(caller: Caller, mut world: World, users: i64, seed: u64) -> Arc<Self> {
+    pub(crate) async fn start(
+        caller: Caller,
+        mut world: World,
+        users: i64,
+        seed: u64,
+    ) -> Arc<Self> {
         let price = world.price_kopecks();
         let mut requests: Vec<_> = CODES.iter().map(|code| offer(code)).collect();
         for user_id in 1..=users {

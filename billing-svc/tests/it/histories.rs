@@ -71,9 +71,8 @@ impl Generator {
     }
 
     fn first_round(&mut self) -> Round {
-        let register = |user_id| {
-            Request::Register(wire::RegisterUserRequest { user_id, profile: None })
-        };
+        let register =
+            |user_id| Request::Register(wire::RegisterUserRequest { user_id, profile: None });
         let mut shared: Vec<_> = (1..=USERS).map(register).collect();
         shared.extend((0..9).map(|number| self.new_code(number)));
         Round { wait: 0, shared, lanes: Vec::new() }
@@ -243,8 +242,8 @@ fn history_of(rounds: &[Round], user_id: i64) -> Vec<Step> {
     };
     let steps = rounds.iter().flat_map(|round| {
         let own = round.lanes.iter().flatten().chain(&round.shared).filter(is_theirs);
-        let (own, shared): (Vec<_>, Vec<_>) =
-            own.partition(|request| round.lanes.iter().flatten().any(|r| std::ptr::eq(r, *request)));
+        let (own, shared): (Vec<_>, Vec<_>) = own
+            .partition(|request| round.lanes.iter().flatten().any(|r| std::ptr::eq(r, *request)));
         let calls = shared.into_iter().chain(own).map(|request| Step::Call(request.clone()));
         std::iter::once(Step::Wait(round.wait)).chain(calls).collect::<Vec<_>>()
     });
@@ -292,7 +291,8 @@ async fn report(engine: Engine, seed: u64, rounds: &[Round], found: Difference) 
         }
     }
     let test = "test(random_histories)";
-    writeln!(text, "Again: PROPERTY_SEED={seed} cargo nextest run -p billing-svc -E '{test}'").unwrap();
+    writeln!(text, "Again: PROPERTY_SEED={seed} cargo nextest run -p billing-svc -E '{test}'")
+        .unwrap();
     text
 }
 

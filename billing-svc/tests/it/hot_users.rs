@@ -11,9 +11,7 @@ use rstest::rstest;
 
 use crate::app::{App, HALF_HOUR, PRICE, Terms};
 use crate::database::Engine;
-use crate::model::{
-    Caller, Lane, Observed, Request, Times, World, compare_all, entries, explain,
-};
+use crate::model::{Caller, Lane, Observed, Request, Times, World, compare_all, entries, explain};
 use crate::rounds::number_from_environment;
 
 const CALLERS: usize = 64;
@@ -48,19 +46,17 @@ fn offers() -> [Request; 2] {
     use wire::promo_effect::Effect;
     let discount = wire::OperationDiscount { percent: 10, until: None };
     let bonus = wire::TopUpBonus { percent: 50, bonus_max_kopecks: 700, until: None };
-    [
-        ("TEN-OFF", Effect::OperationDiscount(discount)),
-        ("BONUS", Effect::TopUpBonus(bonus)),
-    ]
-    .map(|(code, effect)| {
-        Request::CreatePromoCode(wire::CreatePromoCodeRequest {
-            code: code.into(),
-            effect: Some(wire::PromoEffect { effect: Some(effect) }),
-            actor: "olga".into(),
-            reason: "spring".into(),
-            ..wire::CreatePromoCodeRequest::default()
-        })
-    })
+    [("TEN-OFF", Effect::OperationDiscount(discount)), ("BONUS", Effect::TopUpBonus(bonus))].map(
+        |(code, effect)| {
+            Request::CreatePromoCode(wire::CreatePromoCodeRequest {
+                code: code.into(),
+                effect: Some(wire::PromoEffect { effect: Some(effect) }),
+                actor: "olga".into(),
+                reason: "spring".into(),
+                ..wire::CreatePromoCodeRequest::default()
+            })
+        },
+    )
 }
 
 async fn run(engine: Engine, seed: u64) {

@@ -60,7 +60,11 @@ fn bad<M: Message + std::fmt::Debug>(rpc: &str, field: &'static str, message: &M
 }
 
 /// A request that can be read, and is refused for another reason.
-fn refused<M: Message + std::fmt::Debug>(rpc: &str, (code, reason): (Code, &'static str), message: &M) -> Row {
+fn refused<M: Message + std::fmt::Debug>(
+    rpc: &str,
+    (code, reason): (Code, &'static str),
+    message: &M,
+) -> Row {
     let refusal = Expected::Reason(code, reason);
     Row { refusal, ..bad(rpc, "", message) }
 }
@@ -79,12 +83,8 @@ fn bad_moments() -> [prost_types::Timestamp; 5] {
 
 /// What is wrong with every call's request in the same way.
 fn general(rpc: &Rpc) -> Vec<Row> {
-    let row = |what: String, bytes: Vec<u8>, refusal| Row {
-        rpc: rpc.name.clone(),
-        what,
-        bytes,
-        refusal,
-    };
+    let row =
+        |what: String, bytes: Vec<u8>, refusal| Row { rpc: rpc.name.clone(), what, bytes, refusal };
     let unreadable = Expected::Unreadable(Code::Internal);
     let mut rows = vec![
         row("a number that does not end".into(), vec![0x08, 0xff], unreadable),
@@ -171,7 +171,8 @@ async fn every_bad_request_is_refused_as_the_tables_say_and_leaves_nothing(
         let answer = caller.call(&format!("/medialab.billing.v1.{}", row.rpc), row.bytes).await;
         let seen = seen(&answer);
         let is_served = seen.as_ref().is_ok_and(|(code, ..)| *code != Code::Unimplemented);
-        if (is_served || !NOT_YET.contains(&row.rpc.as_str())) && seen != Ok(expected(row.refusal)) {
+        if (is_served || !NOT_YET.contains(&row.rpc.as_str())) && seen != Ok(expected(row.refusal))
+        {
             wrong.push(format!("{}: {}: {seen:?}, not {:?}", row.rpc, row.what, row.refusal));
         }
         // A good one right after.

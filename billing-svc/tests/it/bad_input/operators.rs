@@ -165,8 +165,7 @@ fn offers() -> Vec<Row> {
         rows.push(bad(CREATE, "valid_until", &request));
     }
     let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
-    let request =
-        wire::CreatePromoCodeRequest { valid_from: at(2), valid_until: at(2), ..offer() };
+    let request = wire::CreatePromoCodeRequest { valid_from: at(2), valid_until: at(2), ..offer() };
     rows.push(bad(CREATE, "valid_until", &request));
     for actor in bad_texts(64) {
         rows.push(bad(CREATE, "actor", &wire::CreatePromoCodeRequest { actor, ..offer() }));
@@ -181,9 +180,8 @@ fn effects() -> Vec<Row> {
     let row = |field, effect| {
         bad(CREATE, field, &wire::CreatePromoCodeRequest { effect: of(effect), ..offer() })
     };
-    let discount = |percent, until| {
-        Effect::OperationDiscount(wire::OperationDiscount { percent, until })
-    };
+    let discount =
+        |percent, until| Effect::OperationDiscount(wire::OperationDiscount { percent, until });
     let bonus = |percent, bonus_max_kopecks, until| {
         Effect::TopUpBonus(wire::TopUpBonus { percent, bonus_max_kopecks, until })
     };

@@ -44,14 +44,8 @@ pub(crate) fn explain(
     calls: &[Observed],
     ledger: &[wire::Entry],
 ) -> Result<World, String> {
-    let mut search = Search {
-        user_id,
-        calls,
-        ledger,
-        dead: HashSet::new(),
-        tries: 0,
-        best: (0, String::new()),
-    };
+    let mut search =
+        Search { user_id, calls, ledger, dead: HashSet::new(), tries: 0, best: (0, String::new()) };
     let placed = vec![false; calls.len()];
     search.go(before.of_user(user_id), placed).ok_or_else(|| {
         let (count, next) = &search.best;

@@ -47,8 +47,7 @@ impl World {
         };
         let user = self.user(r.user_id)?;
         let (unit, [purse, held, _]) = places(operation.source());
-        let why =
-            Why { cause: "reserve", operation: &operation.operation_id, ..Why::default() };
+        let why = Why { cause: "reserve", operation: &operation.operation_id, ..Why::default() };
         user.post((unit, purse, held, operation.charged_kopecks.max(1)), why, now);
         user.operations.push(Operation { wire: operation.clone(), commit_refused: false });
         Ok(operation)

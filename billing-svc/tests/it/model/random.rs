@@ -266,9 +266,8 @@ impl Lane {
     /// A top-up that there may be, the payment that is its own, and what is paid for it.
     fn top_up(&mut self) -> (String, String, Option<wire::ProviderAmount>) {
         let recent = self.dice.recent(&self.top_ups).filter(|_| !self.dice.one_in(40));
-        let (key, paid) = recent.map_or(("nothing".to_owned(), None), |top_up| {
-            (top_up.idempotency_key, top_up.paid)
-        });
+        let (key, paid) = recent
+            .map_or(("nothing".to_owned(), None), |top_up| (top_up.idempotency_key, top_up.paid));
         let paid = paid.or(Some(wire::ProviderAmount { minor_units: 1, currency: "RUB".into() }));
         (key.clone(), format!("p-{}-{key}", self.user_id), paid)
     }

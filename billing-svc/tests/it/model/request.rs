@@ -145,11 +145,7 @@ impl Refusal {
             _ => Code::FailedPrecondition,
         };
         let value = |(name, value): (&str, i64)| (name.to_owned(), value.to_string());
-        Self {
-            code,
-            reason: reason.to_owned(),
-            metadata: values.into_iter().map(value).collect(),
-        }
+        Self { code, reason: reason.to_owned(), metadata: values.into_iter().map(value).collect() }
     }
 
     pub(super) fn of_status(status: &Status) -> Self {

@@ -238,9 +238,11 @@ impl Caller {
 
     /// The model's answer as this service could give it.
     pub(crate) fn comparable(&self, ended: Ended) -> Ended {
-        ended.map(|answer| {
-            if self.times == Times::LeftOut { answer.without_times() } else { answer }
-        })
+        ended.map(
+            |answer| {
+                if self.times == Times::LeftOut { answer.without_times() } else { answer }
+            },
+        )
     }
 }
 

@@ -51,11 +51,7 @@ impl World {
 }
 
 /// Compares the ledger, as it is stored and as it is shown.
-async fn compare_entries(
-    world: &World,
-    caller: &Caller,
-    look: &Look,
-) -> Result<(), (i64, String)> {
+async fn compare_entries(world: &World, caller: &Caller, look: &Look) -> Result<(), (i64, String)> {
     let mut stored: BTreeMap<i64, Vec<wire::Entry>> = BTreeMap::new();
     for (user_id, entry) in entries(look).await {
         stored.entry(user_id).or_default().push(entry);
@@ -110,8 +106,21 @@ pub(crate) async fn entries(look: &Look) -> Vec<(i64, wire::Entry)> {
 
 fn entry(row: Vec<String>) -> (i64, wire::Entry) {
     let row: [String; 13] = row.try_into().unwrap();
-    let [user_id, number, at, unit, from, to, amount, cause, operation, top_up, actor, balance, free] =
-        row;
+    let [
+        user_id,
+        number,
+        at,
+        unit,
+        from,
+        to,
+        amount,
+        cause,
+        operation,
+        top_up,
+        actor,
+        balance,
+        free,
+    ] = row;
     let amount: i64 = amount.parse().unwrap();
     let sign = i64::from(to == "balance") - i64::from(from == "balance");
     let unit = if unit == "kopecks" { wire::Unit::Kopecks } else { wire::Unit::FreeOperations };

@@ -11,7 +11,10 @@ use wire::promo_effect::Effect;
 const AMOUNT_MAX: i64 = 1_000_000_000;
 
 impl World {
-    pub(super) fn open_top_up(&mut self, r: &wire::OpenTopUpRequest) -> Result<wire::TopUp, Refusal> {
+    pub(super) fn open_top_up(
+        &mut self,
+        r: &wire::OpenTopUpRequest,
+    ) -> Result<wire::TopUp, Refusal> {
         let now = self.now;
         let user = self.user(r.user_id)?;
         let stored = user.top_ups.iter().find(|t| t.idempotency_key == r.idempotency_key);
@@ -104,7 +107,10 @@ impl World {
         Ok(top_up.clone())
     }
 
-    pub(super) fn reverse(&mut self, r: &wire::ReverseTopUpRequest) -> Result<wire::TopUp, Refusal> {
+    pub(super) fn reverse(
+        &mut self,
+        r: &wire::ReverseTopUpRequest,
+    ) -> Result<wire::TopUp, Refusal> {
         let now = self.now;
         let mut top_up = self.top_up(r.user_id, &r.top_up_id)?.clone();
         let user = self.user(r.user_id)?;
@@ -150,7 +156,8 @@ impl User {
     fn take_bonus(&mut self, credited: i64, now: i64) -> i64 {
         let bonus = |redemption: &wire::Redemption| match redemption.effect?.effect? {
             Effect::TopUpBonus(bonus) => {
-                let max = if bonus.bonus_max_kopecks == 0 { AMOUNT_MAX } else { bonus.bonus_max_kopecks };
+                let max =
+                    if bonus.bonus_max_kopecks == 0 { AMOUNT_MAX } else { bonus.bonus_max_kopecks };
                 Some((credited * i64::from(bonus.percent) / 100).min(max).min(AMOUNT_MAX))
             }
             _ => None,

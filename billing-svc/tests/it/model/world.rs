@@ -122,9 +122,15 @@ impl World {
             Request::Extend(r) => self.extend(r).map(operation),
             Request::Commit(r) => self.commit(r).map(operation),
             Request::Refund(r) => self.refund(r).map(operation),
-            Request::BatchReserve(r) => Ok(self.batch((&r.items, &users, r.all_or_nothing), Self::reserve)),
-            Request::BatchCommit(r) => Ok(self.batch((&r.items, &users, r.all_or_nothing), Self::commit)),
-            Request::BatchRefund(r) => Ok(self.batch((&r.items, &users, r.all_or_nothing), Self::refund)),
+            Request::BatchReserve(r) => {
+                Ok(self.batch((&r.items, &users, r.all_or_nothing), Self::reserve))
+            }
+            Request::BatchCommit(r) => {
+                Ok(self.batch((&r.items, &users, r.all_or_nothing), Self::commit))
+            }
+            Request::BatchRefund(r) => {
+                Ok(self.batch((&r.items, &users, r.all_or_nothing), Self::refund))
+            }
             Request::GetOperation(r) => {
                 self.operation(r.user_id, &r.operation_id).map(|o| operation(o.wire.clone()))
             }
@@ -134,9 +140,7 @@ impl World {
             Request::Settle(r) => self.settle(r).map(|t| self.with_account(top_up(t), r.user_id)),
             Request::Cancel(r) => self.cancel(r).map(top_up),
             Request::Reverse(r) => self.reverse(r).map(|t| self.with_account(top_up(t), r.user_id)),
-            Request::GetTopUp(r) => {
-                self.top_up(r.user_id, &r.top_up_id).map(|t| top_up(t.clone()))
-            }
+            Request::GetTopUp(r) => self.top_up(r.user_id, &r.top_up_id).map(|t| top_up(t.clone())),
             Request::Redeem(r) => self.redeem(r).map(|a| self.with_account(a, r.user_id)),
             Request::Adjust(r) => self.adjust(r).map(|a| self.with_account(a, r.user_id)),
             Request::Grant(r) => self.grant(r).map(|a| self.with_account(a, r.user_id)),
