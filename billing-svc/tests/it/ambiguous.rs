@@ -12,7 +12,7 @@ use crate::wire::behind_a_wire;
 
 const USERS: i64 = 24;
 /// Calls that are answered in one round.
-const CALLS: u64 = 1_500;
+const CALLS: u64 = 1_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn campaign_of_lost_answers_and_cut_connections_loses_and_doubles_nothing() {

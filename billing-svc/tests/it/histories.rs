@@ -334,6 +334,6 @@ async fn campaign_of_random_histories_from_other_seeds(
 ) {
     // One in every run, so that the campaign itself is known to work.
     for round in 0..number_from_environment("TEST_ROUNDS", 1) {
-        run(engine, SEED + 1 + round, if round == 0 { 2_000 } else { 50_000 }).await;
+        run(engine, SEED + 1 + round, if round == 0 { 2_000 } else { 20_000 }).await;
     }
 }
