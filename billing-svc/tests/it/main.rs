@@ -17,6 +17,7 @@ mod expiring;
 mod top_ups;
 mod reversals;
 mod promo;
+mod promo_codes;
 mod persons;
 mod batches;
 mod statement;
