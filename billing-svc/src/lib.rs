@@ -10,3 +10,4 @@ pub mod store;
 pub mod grpc;
 pub mod config;
 pub mod server;
+pub mod process;

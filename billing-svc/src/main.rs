@@ -1,17 +1,10 @@
-//! The process: settings, logs, signals, database, addresses, serve.
+//! The process: settings, logs, serve.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::Context as _;
-use billing_svc::clock::SystemClock;
 use billing_svc::config::{Command, Config};
-use billing_svc::domain::PriceList;
-use billing_svc::ledger::Rules;
-use billing_svc::server::{self, Database, Listeners, QUEUE_MAX, SWEEP_EVERY, Settings};
-use proto::service::shutdown::Shutdown;
-use proto::service::{config, listen, telemetry};
-use secrecy::ExposeSecret as _;
+use billing_svc::process;
+use proto::service::{config, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -19,8 +12,8 @@ async fn main() -> ExitCode {
     let config: Config = config::parse();
     telemetry::init(&config.common);
     let ended = match config.command {
-        Some(Command::Migrate) => migrate(&config).await,
-        None => serve(config).await,
+        Some(Command::Migrate) => process::migrate(&config).await,
+        None => process::serve(config).await,
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -30,32 +23,4 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-async fn migrate(config: &Config) -> anyhow::Result<()> {
-    Database::migrate(config.database_url.expose_secret()).await?;
-    tracing::info!("the schema is up to date");
-    Ok(())
-}
-
-async fn serve(config: Config) -> anyhow::Result<()> {
-    let shutdown = Shutdown::on_signals().context("listen for signals")?;
-    let database = Database::open(config.database_url.expose_secret()).await?;
-    let listeners = Listeners {
-        grpc: listen::open_plain_text("BILLING_LISTEN", config.billing_listen).await?,
-        admin: listen::open("BILLING_ADMIN_LISTEN", config.billing_admin_listen).await?,
-    };
-    let settings = Settings {
-        rules: Rules {
-            prices: PriceList::flat(config.price_per_operation),
-            welcome: config.free_operations_count,
-            hold_ttl: config.hold_ttl,
-        },
-        clock: Arc::new(SystemClock),
-        sweep_every: SWEEP_EVERY,
-        queue_max: QUEUE_MAX,
-    };
-    let address = listeners.grpc.local_addr().context("read the gRPC address")?;
-    tracing::info!(grpc.listen = %address, "serving");
-    server::serve(listeners, database, settings, shutdown).await
 }

@@ -1,0 +1,55 @@
+//! What the process does with its settings; the benchmark starts it too.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use proto::service::listen;
+use proto::service::shutdown::Shutdown;
+use secrecy::ExposeSecret as _;
+
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::domain::PriceList;
+use crate::ledger::Rules;
+use crate::server::{self, Database, Listeners, QUEUE_MAX, SWEEP_EVERY, Settings};
+
+/// Brings the database's schema to this version.
+///
+/// # Errors
+/// When the database cannot be reached or changed.
+pub async fn migrate(config: &Config) -> anyhow::Result<()> {
+    Database::migrate(config.database_url.expose_secret()).await?;
+    tracing::info!("the schema is up to date");
+    Ok(())
+}
+
+/// Serves until a signal says that it is over.
+///
+/// # Errors
+/// Says which setting cannot be used, or which part ended that should not.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let shutdown = Shutdown::on_signals().context("listen for signals")?;
+    let database = Database::open(config.database_url.expose_secret()).await?;
+    let listeners = Listeners {
+        grpc: listen::open_plain_text("BILLING_LISTEN", config.billing_listen).await?,
+        admin: listen::open("BILLING_ADMIN_LISTEN", config.billing_admin_listen).await?,
+    };
+    let settings = Settings {
+        rules: rules(&config),
+        clock: Arc::new(SystemClock),
+        sweep_every: SWEEP_EVERY,
+        queue_max: QUEUE_MAX,
+    };
+    let address = listeners.grpc.local_addr().context("read the gRPC address")?;
+    tracing::info!(grpc.listen = %address, "serving");
+    server::serve(listeners, database, settings, shutdown).await
+}
+
+/// What is sold on which terms.
+pub fn rules(config: &Config) -> Rules {
+    Rules {
+        prices: PriceList::flat(config.price_per_operation),
+        welcome: config.free_operations_count,
+        hold_ttl: config.hold_ttl,
+    }
+}
