@@ -21,8 +21,12 @@ mod prices;
 mod promo;
 mod intervention;
 mod event;
+mod chain;
 
 pub use account::{Account, Grant, Profile};
+pub use chain::{
+    ChainHash, EntryLink, InterventionLink, NotAHash, OperationLink, RedemptionLink, TopUpLink,
+};
 pub use entry::{Cause, Entry, Movement, Place, Subject, Unit};
 pub use event::{Event, EventKind, EventNumber};
 pub use ids::{
