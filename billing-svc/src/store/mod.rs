@@ -11,6 +11,9 @@ mod rows;
 mod promos;
 mod interventions;
 mod migrations;
+pub mod raw;
+pub mod verify;
+pub mod chain;
 pub mod sqlite;
 pub mod postgres;
 mod error;
@@ -21,6 +24,9 @@ use std::future::Future;
 pub use error::{OpenError, StoreError};
 pub use interventions::Interventions;
 pub use promos::Promos;
+
+use chain::ChainHeads;
+use verify::Audit;
 
 use crate::domain::{
     Account, Entry, Event, EventNumber, IdempotencyKey, Operation, OperationId, PaymentId, Profile,
@@ -43,6 +49,12 @@ pub trait Engine: Clone + Debug + Send + Sync + 'static {
 
     /// What time the database has, if it has a clock of its own.
     fn database_time(&self) -> impl Future<Output = Answer<Option<Timestamp>>> + Send;
+
+    /// How it is read for proof.
+    type Audit: Audit;
+
+    /// The same database, to be read for proof.
+    fn audit(&self) -> Self::Audit;
 
     /// Closes every connection.
     fn close(&self) -> impl Future<Output = ()> + Send;
@@ -327,6 +339,12 @@ pub struct Lease {
 }
 
 /// Everything that the service asks of a database.
-pub trait Store: Accounts + Operations + TopUps + Promos + Interventions + Events {}
+pub trait Store:
+    Accounts + Operations + TopUps + Promos + Interventions + Events + ChainHeads
+{
+}
 
-impl<S: Accounts + Operations + TopUps + Promos + Interventions + Events> Store for S {}
+impl<S> Store for S where
+    S: Accounts + Operations + TopUps + Promos + Interventions + Events + ChainHeads
+{
+}
