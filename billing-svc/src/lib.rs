@@ -10,4 +10,5 @@ pub mod store;
 pub mod grpc;
 pub mod config;
 pub mod server;
+pub mod report;
 pub mod process;

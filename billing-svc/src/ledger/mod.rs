@@ -31,6 +31,9 @@ mod batch;
 mod reads;
 mod events;
 mod sweep;
+mod links;
+mod chain;
+pub mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +44,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use batch::Writer;
 pub use books::Standing;
 pub use cancel::Cancel;
+pub use chain::Chainer;
 pub use commit::Commit;
 pub use error::BillingError;
 pub use extend::Extend;
@@ -58,6 +62,7 @@ pub use sweep::sweep;
 use crate::clock::Clock;
 use crate::domain::{Grant, PriceList};
 use crate::store::Store;
+use chain::Unchained;
 pub(crate) use decision::Decision;
 use decision::{Job, Pending};
 use group::{Group, GroupAnswer};
@@ -84,6 +89,7 @@ pub struct Ledger<S> {
     queue: mpsc::Sender<Box<dyn Job>>,
     /// Changes whenever an event may have become lendable.
     news: watch::Sender<u64>,
+    unchained: Unchained,
 }
 
 /// Opens the books. The writer has to be run for anything to be written; it ends when the last
@@ -97,14 +103,16 @@ pub fn open<S: Store>(
     let (queue, waiting) = mpsc::channel(queue_max);
     let rules = Arc::new(rules);
     let news = watch::Sender::new(0);
+    let unchained = Unchained::default();
     let writer = Writer {
         store: store.clone(),
         clock: Arc::clone(&clock),
         rules: Arc::clone(&rules),
         waiting,
         news: news.clone(),
+        unchained: unchained.clone(),
     };
-    (Ledger { store, clock, rules, queue, news }, writer)
+    (Ledger { store, clock, rules, queue, news, unchained }, writer)
 }
 
 impl<S: Store> Ledger<S> {
@@ -147,6 +155,16 @@ impl<S: Store> Ledger<S> {
             decision::count(D::NAME, refusal.outcome());
             refusal
         })
+    }
+
+    /// Who extends the chains of hashes over what is written. It does not keep the writer from
+    /// ending.
+    pub fn chainer(&self) -> Chainer<S> {
+        Chainer {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            unchained: self.unchained.clone(),
+        }
     }
 
     /// What is sold.
