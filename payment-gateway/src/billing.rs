@@ -6,7 +6,7 @@ use proto::billing::v1 as wire;
 use proto::{client, reason};
 use tonic::{Code, Status};
 
-use crate::ids::{PaymentId, TopUpId, UserId};
+use crate::ids::{PaymentId, RefundId, TopUpId, UserId};
 use crate::money::Kopecks;
 
 /// Our name as a provider, in billing's top-ups.
@@ -168,6 +168,24 @@ impl Billing {
             paid: Some(paid.into()),
         };
         let account = self.inner.settle_top_up(request).await?.account;
+        Ok(account.ok_or(BillingError::Unreadable)?.balance_kopecks)
+    }
+
+    /// Takes back what the provider has paid back, once for each of its refunds; answers with the
+    /// top-up and the balance in kopecks, which may be below zero.
+    pub async fn reverse(
+        &self,
+        top_up: &TopUp,
+        refund_id: &RefundId,
+        refunded: Paid,
+    ) -> Result<i64, BillingError> {
+        let request = wire::ReverseTopUpRequest {
+            user_id: top_up.user_id.get(),
+            top_up_id: top_up.id.to_string(),
+            provider_refund_id: refund_id.to_string(),
+            refunded: Some(refunded.into()),
+        };
+        let account = self.inner.reverse_top_up(request).await?.account;
         Ok(account.ok_or(BillingError::Unreadable)?.balance_kopecks)
     }
 

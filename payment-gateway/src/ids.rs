@@ -58,28 +58,43 @@ impl fmt::Display for TopUpId {
     }
 }
 
-/// A payment, as YooKassa names it. Safe to stand in a path.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct PaymentId(String);
-
 /// YooKassa's own ids have 36 characters.
-const PAYMENT_ID_LENGTH_MAX: usize = 64;
+const PROVIDER_ID_LENGTH_MAX: usize = 64;
 
-impl FromStr for PaymentId {
-    type Err = BadId;
+macro_rules! provider_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Eq, Hash, PartialEq)]
+        pub struct $name(String);
 
-    /// Letters, digits, `-` and `_` only: it comes from strangers and becomes part of a path.
-    fn from_str(text: &str) -> Result<Self, BadId> {
-        let fits = (1..=PAYMENT_ID_LENGTH_MAX).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if fits { Ok(Self(text.to_owned())) } else { Err(BadId) }
-    }
+        impl FromStr for $name {
+            type Err = BadId;
+
+            /// Letters, digits, `-` and `_` only: it comes from strangers and becomes part of a
+            /// path.
+            fn from_str(text: &str) -> Result<Self, BadId> {
+                let fits = (1..=PROVIDER_ID_LENGTH_MAX).contains(&text.len())
+                    && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+                if fits { Ok(Self(text.to_owned())) } else { Err(BadId) }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
 }
 
-impl fmt::Display for PaymentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+provider_id! {
+    /// A payment, as YooKassa names it. Safe to stand in a path.
+    PaymentId
+}
+
+provider_id! {
+    /// A refund, as YooKassa names it. Safe to stand in a path.
+    RefundId
 }
 
 #[cfg(test)]

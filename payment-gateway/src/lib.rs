@@ -1,8 +1,9 @@
 //! Talks to YooKassa; turns payments into credits. Keeps nothing: what must last is in billing-svc.
 //!
 //! Read in this order: [`config`]; [`server`], which puts the pieces together; [`payments`], the
-//! RPCs; [`create`], how a payment is made once; [`resolve`], what a payment means for its top-up,
-//! and the two that find out without being asked: [`webhook`] and [`reconcile`]. [`yookassa`] and
+//! RPCs; [`create`], how a payment is made once; [`resolve`] and [`refund`], what a payment and its
+//! refund mean for their top-up, and the two that find out without being asked: [`webhook`] and
+//! [`reconcile`]. [`yookassa`] and
 //! [`billing`] are the two that we talk to.
 
 pub mod config;
@@ -10,6 +11,7 @@ pub mod server;
 pub mod payments;
 pub mod create;
 pub mod resolve;
+pub mod refund;
 pub mod webhook;
 pub mod reconcile;
 pub mod router;

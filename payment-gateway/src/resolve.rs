@@ -35,7 +35,8 @@ pub enum Via {
 }
 
 impl Via {
-    fn name(self) -> &'static str {
+    /// As it is logged and counted.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
             Self::Check => "check",

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::create::Creator;
 use crate::payments::{Payments, Terms};
 use crate::reconcile::Reconciler;
+use crate::refund::Refunds;
 use crate::resolve::{Resolver, Shop};
 use crate::router;
 use crate::webhook::Webhook;
@@ -93,6 +94,10 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> 
             parts.reconciler.run(&shutdown).await;
             Ok(())
         },
+        async {
+            parts.refunds.run(parts.refunds_every, &shutdown).await;
+            Ok(())
+        },
     );
     tasks.close();
     if tokio::time::timeout(TASKS_MAX, tasks.wait()).await.is_err() {
@@ -106,6 +111,8 @@ struct Parts {
     rpcs: Routes,
     routes: Router,
     reconciler: Reconciler,
+    refunds: Arc<Refunds>,
+    refunds_every: Duration,
 }
 
 fn assemble(config: Config, tasks: &TaskTracker) -> anyhow::Result<Parts> {
@@ -116,6 +123,8 @@ fn assemble(config: Config, tasks: &TaskTracker) -> anyhow::Result<Parts> {
     let client = Client::new(&config.yookassa_api_url, credentials);
     let yookassa = Arc::new(client.context("set up TLS for YOOKASSA_API_URL")?);
     let resolver = Arc::new(Resolver::new(billing.clone(), Arc::clone(&yookassa), shop));
+    let refunds = Refunds::new(billing.clone(), Arc::clone(&yookassa), Arc::clone(&resolver));
+    let refunds = Arc::new(refunds);
     let creator = Creator::new(billing.clone(), yookassa, Arc::clone(&resolver), tasks.clone());
     let creator = Arc::new(creator);
 
@@ -127,11 +136,13 @@ fn assemble(config: Config, tasks: &TaskTracker) -> anyhow::Result<Parts> {
     Ok(Parts {
         rpcs: Routes::new(rpcs),
         routes: router::routes(Webhook::new(
-            Arc::clone(&resolver),
+            (Arc::clone(&resolver), Arc::clone(&refunds)),
             config.yookassa_trusted_networks,
             config.trusted_proxies,
         )),
         reconciler: Reconciler::new(billing, creator, resolver, config.reconcile_every),
+        refunds,
+        refunds_every: config.reconcile_every,
     })
 }
 

@@ -1,7 +1,7 @@
-//! `POST /yookassa/webhook`: YooKassa says that something happened to a payment.
+//! `POST /yookassa/webhook`: YooKassa says that something happened to a payment or refund.
 //!
 //! Notifications are not signed, so what they say is a hint: only the id is taken, and the payment
-//! is read back. The answer is 200 exactly when nothing is left to do; anything else makes YooKassa
+//! or refund is read back. The answer is 200 exactly when nothing is left to do; anything else makes YooKassa
 //! send it again, for a day.
 
 use std::net::SocketAddr;
@@ -20,7 +20,9 @@ use tracing::Instrument as _;
 
 use crate::client_address::client_address;
 use crate::config::Networks;
-use crate::ids::PaymentId;
+use crate::error::PaymentError;
+use crate::ids::{PaymentId, RefundId};
+use crate::refund::{Refunds, Reversal};
 use crate::resolve::{Resolution, Resolver, Via};
 use crate::yookassa::READS_AT_ONCE;
 use crate::yookassa::wire::Notification;
@@ -44,6 +46,7 @@ const LOOKS_AT_ONCE: usize = READS_AT_ONCE / 2;
 pub struct Webhook {
     turns: Arc<Semaphore>,
     resolver: Arc<Resolver>,
+    refunds: Arc<Refunds>,
     trusted_networks: Networks,
     trusted_proxies: Networks,
 }
@@ -53,9 +56,8 @@ pub struct Webhook {
 enum Hint {
     /// To look at a payment.
     Payment(PaymentId),
-    /// To know that a payment was given back. That is done in the merchant profile, and a person
-    /// corrects the balance.
-    Refund(Option<PaymentId>),
+    /// To look at a refund.
+    Refund(RefundId),
     /// Nothing that concerns us.
     Other,
 }
@@ -88,12 +90,12 @@ impl Webhook {
     /// Accepts notifications from `trusted_networks`, and believes the `X-Forwarded-For` of
     /// `trusted_proxies`.
     pub fn new(
-        resolver: Arc<Resolver>,
+        (resolver, refunds): (Arc<Resolver>, Arc<Refunds>),
         trusted_networks: Networks,
         trusted_proxies: Networks,
     ) -> Self {
         let turns = Arc::new(Semaphore::new(LOOKS_AT_ONCE));
-        Self { turns, resolver, trusted_networks, trusted_proxies }
+        Self { turns, resolver, refunds, trusted_networks, trusted_proxies }
     }
 
     /// The body, if the sender may send and it is not too large.
@@ -126,27 +128,17 @@ impl Webhook {
                 tracing::info!(outcome = "ignored", "yookassa: notification of another kind");
                 (StatusCode::OK, "ignored")
             }
-            Ok(Hint::Refund(payment_id)) => {
-                tracing::warn!(
-                    payment.id = payment_id.map(tracing::field::display),
-                    outcome = "ignored",
-                    "yookassa: a payment was refunded in the merchant profile, the balance stays"
-                );
-                (StatusCode::OK, "refund")
-            }
+            Ok(Hint::Refund(id)) => self.look_at_refund(&id).await,
             Ok(Hint::Payment(id)) => self.look_at(&id).await,
         }
     }
 
     async fn look_at(&self, id: &PaymentId) -> (StatusCode, &'static str) {
-        let resolving = async {
-            let _turn = self.turns.acquire().await;
-            self.resolver.resolve(id, None, Via::Webhook).await
-        };
-        match timeout(RESOLVE_WITHIN, resolving).await {
-            Ok(Ok(Resolution::Settled)) => (StatusCode::OK, "settled"),
-            Ok(Ok(Resolution::Cancelled)) => (StatusCode::OK, "cancelled"),
-            Ok(Ok(Resolution::Pending)) => {
+        let looked = self.in_turn(self.resolver.resolve(id, None, Via::Webhook)).await;
+        match looked {
+            Ok(Resolution::Settled) => (StatusCode::OK, "settled"),
+            Ok(Resolution::Cancelled) => (StatusCode::OK, "cancelled"),
+            Ok(Resolution::Pending) => {
                 tracing::info!(
                     payment.id = %id,
                     outcome = "pending",
@@ -154,7 +146,7 @@ impl Webhook {
                 );
                 (StatusCode::OK, "pending")
             }
-            Ok(Ok(Resolution::NotOurs)) => {
+            Ok(Resolution::NotOurs) => {
                 tracing::info!(
                     payment.id = %id,
                     outcome = "not_ours",
@@ -163,19 +155,57 @@ impl Webhook {
                 (StatusCode::OK, "not_ours")
             }
             // Logged where it was found out. Sending it again would change nothing.
-            Ok(Ok(Resolution::Refused(_))) => (StatusCode::OK, "refused"),
-            Ok(Err(error)) => {
-                tracing::warn!(
-                    payment.id = %id,
-                    error.cause = %error,
-                    outcome = "unavailable",
-                    "yookassa: notification could not be acted on and must be sent again"
-                );
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
-            }
-            Err(_elapsed) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Ok(Resolution::Refused(_)) => (StatusCode::OK, "refused"),
+            Err(error) => unavailable(Some(id), None, &error),
         }
     }
+
+    async fn look_at_refund(&self, id: &RefundId) -> (StatusCode, &'static str) {
+        match self.in_turn(self.refunds.resolve(id, Via::Webhook)).await {
+            Ok(Reversal::Reversed) => (StatusCode::OK, "reversed"),
+            Ok(Reversal::Cancelled) => (StatusCode::OK, "refund_cancelled"),
+            // The reconciler asks again.
+            Ok(Reversal::Pending) => (StatusCode::OK, "refund_pending"),
+            Ok(Reversal::NotOurs) => {
+                tracing::info!(
+                    refund.id = %id,
+                    outcome = "not_ours",
+                    "yookassa: notification of a refund that is not ours"
+                );
+                (StatusCode::OK, "not_ours")
+            }
+            // Logged where it was found out. Sending it again would change nothing.
+            Ok(Reversal::Refused) => (StatusCode::OK, "refused"),
+            Err(error) => unavailable(None, Some(id), &error),
+        }
+    }
+
+    /// Looks when it is its turn, for as long as a sender may wait.
+    async fn in_turn<T>(
+        &self,
+        look: impl Future<Output = Result<T, PaymentError>>,
+    ) -> Result<T, PaymentError> {
+        let waiting = async {
+            let _turn = self.turns.acquire().await;
+            look.await
+        };
+        timeout(RESOLVE_WITHIN, waiting).await.unwrap_or(Err(PaymentError::ProviderUnavailable))
+    }
+}
+
+fn unavailable(
+    payment: Option<&PaymentId>,
+    refund: Option<&RefundId>,
+    error: &PaymentError,
+) -> (StatusCode, &'static str) {
+    tracing::warn!(
+        payment.id = payment.map(tracing::field::display),
+        refund.id = refund.map(tracing::field::display),
+        error.cause = %error,
+        outcome = "unavailable",
+        "yookassa: notification could not be acted on and must be sent again"
+    );
+    (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
 }
 
 /// Reads a body, if it is not too large.
@@ -204,12 +234,16 @@ fn hint(body: &[u8]) -> Result<Hint, Malformed> {
     if notification.kind != "notification" {
         return Ok(Hint::Other);
     }
-    let id = |name| notification.object[name].as_str().and_then(|id| PaymentId::from_str(id).ok());
+    let id = notification.object["id"].as_str();
     match notification.event.as_deref().ok_or(Malformed)? {
         "payment.succeeded" | "payment.canceled" | "payment.waiting_for_capture" => {
-            id("id").map(Hint::Payment).ok_or(Malformed)
+            let id = id.and_then(|id| PaymentId::from_str(id).ok());
+            id.map(Hint::Payment).ok_or(Malformed)
         }
-        "refund.succeeded" => Ok(Hint::Refund(id("payment_id"))),
+        "refund.succeeded" => {
+            let id = id.and_then(|id| RefundId::from_str(id).ok());
+            id.map(Hint::Refund).ok_or(Malformed)
+        }
         _ => Ok(Hint::Other),
     }
 }
@@ -242,9 +276,9 @@ mod tests {
         check(r#"{"type":"greeting"}"#, Ok(Hint::Other));
         check(r#"{"type":"notification","event":"payout.succeeded"}"#, Ok(Hint::Other));
         let refund = format!(
-            r#"{{"type":"notification","event":"refund.succeeded","object":{{"payment_id":"{ID}"}}}}"#
+            r#"{{"type":"notification","event":"refund.succeeded","object":{{"id":"{ID}"}}}}"#
         );
-        check(&refund, Ok(Hint::Refund(Some(ID.parse().unwrap()))));
+        check(&refund, Ok(Hint::Refund(ID.parse().unwrap())));
     }
 
     #[test]
@@ -261,6 +295,7 @@ mod tests {
             r#"{"type":"notification","event":"payment.succeeded","object":{"id":7}}"#,
             r#"{"type":"notification","event":"payment.succeeded","object":{"id":"../me"}}"#,
             r#"{"type":"notification","event":"payment.succeeded","object":{"id":""}}"#,
+            r#"{"type":"notification","event":"refund.succeeded","object":{"payment_id":"p"}}"#,
         ] {
             check(body, Err(Malformed));
         }

@@ -13,6 +13,7 @@ use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status, Streaming};
+use tonic_types::StatusExt as _;
 
 use crate::billing::v1 as billing;
 use crate::billing::v1::admin_service_client::AdminServiceClient;
@@ -64,7 +65,14 @@ pub fn is_unknown(status: &Status) -> bool {
         || std::error::Error::source(status).is_some()
 }
 
-/// Sends a message until it is answered or refused, for at most `within`.
+/// When to send a request again that the service had no room for, where it says so. Nothing of it
+/// was done.
+pub fn retry_after(status: &Status) -> Option<Duration> {
+    status.get_details_retry_info().and_then(|info| info.retry_delay)
+}
+
+/// Sends a message until it is answered or refused, for at most `within`. A service that has no
+/// room is asked again when it says.
 ///
 /// # Errors
 /// The refusal; or, when time is over, the last answer, with `DEADLINE_EXCEEDED` where there was
@@ -85,11 +93,16 @@ where
             Ok(Err(status)) => status,
             Err(_elapsed) => return Err(Status::deadline_exceeded("no answer in time")),
         };
-        let next = Instant::now() + jittered(pause);
-        if !is_unknown(&status) || next >= deadline {
+        let wait = match retry_after(&status) {
+            Some(asked) => asked + jittered(pause),
+            None if is_unknown(&status) => jittered(pause),
+            None => return Err(status),
+        };
+        let next = Instant::now() + wait;
+        if next >= deadline {
             return Err(status);
         }
-        tracing::debug!(code = ?status.code(), "outcome unknown, sending again");
+        tracing::debug!(code = ?status.code(), "not answered, sending again");
         sleep(next.saturating_duration_since(Instant::now())).await;
         pause = (pause * 2).min(PAUSE_MAX);
     }
@@ -250,6 +263,8 @@ impl Media {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use tonic_types::ErrorDetails;
+
     use super::*;
 
     async fn answers(codes: &[Option<Code>], within: Duration) -> (Result<u32, Code>, u32) {
@@ -275,6 +290,26 @@ mod tests {
 
         let refused = [Some(Code::FailedPrecondition), None];
         assert_eq!(answers(&refused, DEADLINE).await, (Err(Code::FailedPrecondition), 1));
+    }
+
+    #[tokio::test]
+    async fn a_service_without_room_is_asked_again_when_it_says() {
+        let tries = AtomicU32::new(0);
+        let answer = call(DEADLINE, (), |_request| {
+            let nth = tries.fetch_add(1, Ordering::Relaxed);
+            async move {
+                if nth > 0 {
+                    return Ok(Response::new(nth));
+                }
+                let details = ErrorDetails::with_retry_info(Some(Duration::from_millis(5)));
+                Err(Status::with_error_details(Code::ResourceExhausted, "no room", details))
+            }
+        })
+        .await;
+
+        assert_eq!(answer.unwrap(), 1);
+        let without_word = [Some(Code::ResourceExhausted), None];
+        assert_eq!(answers(&without_word, DEADLINE).await, (Err(Code::ResourceExhausted), 1));
     }
 
     #[test]

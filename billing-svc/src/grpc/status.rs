@@ -32,6 +32,13 @@ impl From<BillingError> for Status {
                 ];
                 reason::refusal(Code::FailedPrecondition, named, &message, values)
             }
+            BillingError::WouldOverdraw { amount, balance } => {
+                let values = [
+                    ("amount_kopecks", amount.get().to_string()),
+                    ("balance_kopecks", balance.to_string()),
+                ];
+                reason::refusal(Code::FailedPrecondition, named, &message, values)
+            }
             BillingError::PriceChanged { price, expected } => {
                 let values = [
                     ("price_kopecks", price.get().to_string()),

@@ -17,7 +17,7 @@ use super::tries::{Tries, in_time};
 use super::{BillingError, CONSUMERS, Rules};
 use crate::clock::Clock;
 use crate::domain::{PaymentId, Provider, ProviderRefundId, UserId};
-use crate::store::{Store, StoreError};
+use crate::store::{ChangedOperations, Store, StoreError, WantedOperations};
 
 /// Larger batches gain nothing more, and delay the first of them.
 const BATCH_MAX: usize = 256;
@@ -95,7 +95,7 @@ impl<S: Store> Writer<S> {
         }
         needs.tidy();
 
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.store.begin_batch().await?;
         let mut books = load(&self.store, &mut tx, &needs, (&self.rules, &*self.clock)).await?;
         for job in batch.iter_mut() {
             job.decide(&mut books);
@@ -149,17 +149,15 @@ async fn load<'r, S: Store>(
         accounts.iter().filter(|account| account.holds_anything()).map(|a| a.user).collect();
     accounts.into_iter().for_each(|account| books.load_account(account));
 
-    if !holders.is_empty() {
-        let overdue = store.overdue_holds(tx, &holders, now).await?;
-        overdue.into_iter().for_each(|operation| books.load_operation(operation));
-    }
-    if !needs.operations.is_empty() {
-        let named = store.operations_by_id(tx, &needs.operations).await?;
-        named.into_iter().for_each(|operation| books.load_operation(operation));
-    }
-    if !needs.operation_keys.is_empty() {
-        let named = store.operations_by_key(tx, &needs.operation_keys).await?;
-        named.into_iter().for_each(|operation| books.load_operation(operation));
+    let wanted = WantedOperations {
+        ids: &needs.operations,
+        keys: &needs.operation_keys,
+        holders: &holders,
+        now,
+    };
+    if !wanted.is_empty() {
+        let found = store.wanted_operations(tx, wanted).await?;
+        found.into_iter().for_each(|operation| books.load_operation(operation));
     }
     if !needs.profiles.is_empty() {
         let profiles = store.profiles(tx, &needs.profiles).await?;
@@ -241,7 +239,7 @@ async fn load_top_ups<S: Store>(
     Ok(())
 }
 
-/// Writes what has changed: for each table one statement that adds and one that changes.
+/// Writes what has changed: what every batch changes at once, the rest table by table.
 async fn flush<S: Store>(
     store: &S,
     tx: &mut S::Tx,
@@ -250,17 +248,19 @@ async fn flush<S: Store>(
     if !changes.new_accounts.is_empty() {
         store.insert_accounts(tx, &changes.new_accounts).await?;
     }
-    if !changes.accounts.is_empty() {
-        store.update_accounts(tx, &changes.accounts).await?;
-    }
     if !changes.profiles.is_empty() {
         store.put_profiles(tx, &changes.profiles).await?;
     }
-    if !changes.new_operations.is_empty() {
-        store.insert_operations(tx, &changes.new_operations).await?;
-    }
-    if !changes.operations.is_empty() {
-        store.update_operations(tx, &changes.operations).await?;
+    let operations = ChangedOperations {
+        accounts: &changes.accounts,
+        new: &changes.new_operations,
+        changed: &changes.operations,
+        new_holds: &changes.new_holds,
+        ended_holds: &changes.ended_holds,
+        entries: changes.entries,
+    };
+    if !operations.is_empty() {
+        store.write_operations(tx, operations).await?;
     }
     if !changes.new_top_ups.is_empty() {
         store.insert_top_ups(tx, &changes.new_top_ups).await?;
@@ -285,9 +285,6 @@ async fn flush<S: Store>(
     }
     if !changes.interventions.is_empty() {
         store.insert_interventions(tx, &changes.interventions).await?;
-    }
-    if !changes.entries.is_empty() {
-        store.insert_entries(tx, changes.entries).await?;
     }
     if !changes.events.is_empty() {
         store.insert_events(tx, &CONSUMERS, changes.events).await?;

@@ -12,7 +12,7 @@ use crate::domain::{
     Movement, Operation, OperationId, OperationState, PaymentId, Profile, PromoCode, PromoCodeName,
     Provider, ProviderRefundId, Redemption, Subject, Timestamp, TopUp, TopUpId, UserId,
 };
-use crate::store::{Claim, Reversal};
+use crate::store::{Claim, Hold, Reversal};
 
 /// What moves, and why.
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub(crate) struct Books<'r> {
     pub(super) profiles: BTreeMap<UserId, Row<Profile>>,
     pub(super) operations: BTreeMap<(UserId, OperationId), Row<Operation>>,
     operation_keys: HashMap<(UserId, IdempotencyKey), OperationId>,
+    /// Holds as they are stored, of the operations that were loaded.
+    pub(super) holds: HashMap<OperationId, Hold>,
     overdue: HashMap<UserId, Vec<OperationId>>,
     pub(super) top_ups: BTreeMap<(UserId, TopUpId), Row<TopUp>>,
     top_up_keys: HashMap<(UserId, IdempotencyKey), TopUpId>,
@@ -72,6 +74,7 @@ impl<'r> Books<'r> {
             profiles: BTreeMap::new(),
             operations: BTreeMap::new(),
             operation_keys: HashMap::new(),
+            holds: HashMap::new(),
             overdue: HashMap::new(),
             top_ups: BTreeMap::new(),
             top_up_keys: HashMap::new(),
@@ -102,6 +105,9 @@ impl<'r> Books<'r> {
         }
         if operation.is_overdue(self.now) {
             self.overdue.entry(operation.user).or_default().push(operation.id);
+        }
+        if let Some(hold) = Hold::of(&operation) {
+            self.holds.insert(operation.id, hold);
         }
         self.operation_keys.insert((operation.user, operation.key.clone()), operation.id);
         self.operations.insert(place, Row::loaded(operation));
@@ -226,8 +232,12 @@ impl<'r> Books<'r> {
 
     /// Releases the overdue holds of an account. Comes before every decision about it.
     pub(crate) fn touch(&mut self, user: UserId) -> Result<(), BillingError> {
-        for id in self.overdue.remove(&user).unwrap_or_default() {
-            let mut operation = self.operation(user, id)?;
+        let overdue = self.overdue.remove(&user).unwrap_or_default();
+        let overdue = overdue.into_iter().map(|id| self.operation(user, id));
+        let mut overdue = overdue.collect::<Result<Vec<_>, _>>()?;
+        overdue.sort_by_key(|operation| (operation.expires_at, operation.number));
+        for mut operation in overdue {
+            let id = operation.id;
             let posting = Posting {
                 movement: Movement {
                     from: Account::hold(operation.source),

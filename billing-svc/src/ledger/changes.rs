@@ -6,7 +6,7 @@ use super::books::{Books, Released};
 use crate::domain::{
     Account, Entry, Event, Intervention, Operation, Profile, PromoCode, Redemption, TopUp, UserId,
 };
-use crate::store::{Claim, Reversal};
+use crate::store::{Claim, Hold, Reversal};
 
 /// What has to be done with a row when the batch is stored.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -55,6 +55,8 @@ pub(crate) struct Changes<'b> {
     pub(crate) profiles: Vec<(UserId, &'b Profile)>,
     pub(crate) new_operations: Vec<&'b Operation>,
     pub(crate) operations: Vec<&'b Operation>,
+    pub(crate) new_holds: Vec<Hold>,
+    pub(crate) ended_holds: Vec<Hold>,
     pub(crate) new_top_ups: Vec<&'b TopUp>,
     pub(crate) top_ups: Vec<&'b TopUp>,
     pub(crate) claims: Vec<&'b Claim>,
@@ -73,6 +75,7 @@ impl Books<'_> {
         fn with<K: Ord, T>(rows: &BTreeMap<K, Row<T>>, change: Change) -> Vec<&T> {
             rows.values().filter(|row| row.change == change).map(|row| &row.value).collect()
         }
+        let (new_holds, ended_holds) = self.changed_holds();
         Changes {
             new_accounts: with(&self.accounts, Change::Insert),
             accounts: with(&self.accounts, Change::Update),
@@ -84,6 +87,8 @@ impl Books<'_> {
                 .collect(),
             new_operations: with(&self.operations, Change::Insert),
             operations: with(&self.operations, Change::Update),
+            new_holds,
+            ended_holds,
             new_top_ups: with(&self.top_ups, Change::Insert),
             top_ups: with(&self.top_ups, Change::Update),
             claims: with(&self.claims, Change::Insert),
@@ -95,5 +100,19 @@ impl Books<'_> {
             entries: &self.entries,
             events: &self.events,
         }
+    }
+
+    /// Holds that live now and did not before, and the other way round; an extended one is both.
+    fn changed_holds(&self) -> (Vec<Hold>, Vec<Hold>) {
+        let (mut new, mut ended) = (Vec::new(), Vec::new());
+        for row in self.operations.values().filter(|row| row.change != Change::None) {
+            let stored = self.holds.get(&row.value.id).copied();
+            let living = Hold::of(&row.value);
+            if stored != living {
+                new.extend(living);
+                ended.extend(stored);
+            }
+        }
+        (new, ended)
     }
 }

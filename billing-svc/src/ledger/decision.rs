@@ -103,6 +103,11 @@ impl Line {
         }
     }
 
+    /// The same line over another amount than the thing's own.
+    pub(crate) fn over(self, kopecks: i64) -> Self {
+        Self { amount_kopecks: Some(kopecks), ..self }
+    }
+
     /// Writes the line: one for each decision, found by `grep billing`.
     pub(crate) fn write(&self, what: &str, outcome: &str, user: UserId, after: Option<&Account>) {
         tracing::info!(

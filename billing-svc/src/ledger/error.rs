@@ -16,6 +16,8 @@ pub enum BillingError {
     OperationTypeNotSold,
     #[error("neither a free operation nor enough balance")]
     InsufficientFunds { price: Kopecks, balance: Balance, free_operations: i64 },
+    #[error("the balance has less than what is to be taken")]
+    WouldOverdraw { amount: Kopecks, balance: Balance },
     #[error("the price is higher than expected")]
     PriceChanged { price: Kopecks, expected: Kopecks },
     #[error("the key was used before with another payload")]
@@ -54,7 +56,9 @@ impl BillingError {
         match self {
             Self::UserNotFound(_) => Some(reason::USER_NOT_FOUND),
             Self::OperationTypeNotSold => Some(reason::OPERATION_TYPE_NOT_SOLD),
-            Self::InsufficientFunds { .. } => Some(reason::INSUFFICIENT_FUNDS),
+            Self::InsufficientFunds { .. } | Self::WouldOverdraw { .. } => {
+                Some(reason::INSUFFICIENT_FUNDS)
+            }
             Self::PriceChanged { .. } => Some(reason::PRICE_CHANGED),
             Self::KeyReused => Some(reason::IDEMPOTENCY_KEY_REUSED),
             Self::OperationNotFound(_) => Some(reason::OPERATION_NOT_FOUND),

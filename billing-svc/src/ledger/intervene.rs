@@ -102,11 +102,7 @@ impl Decision for Intervene {
         if let Gift::Taking(taken) = self.gift
             && !account.balance.covers(taken)
         {
-            return Err(BillingError::InsufficientFunds {
-                price: taken,
-                balance: account.balance,
-                free_operations: account.free_operations,
-            });
+            return Err(BillingError::WouldOverdraw { amount: taken, balance: account.balance });
         }
         let (movement, cause) = self.gift.movement();
         let actor = Some(self.actor.clone());

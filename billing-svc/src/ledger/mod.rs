@@ -31,6 +31,7 @@ mod batch;
 mod reads;
 mod events;
 mod sweep;
+mod in_process;
 mod links;
 mod chain;
 pub mod verify;
@@ -55,7 +56,7 @@ pub use redeem::{Redeem, Redeemed};
 pub use refund::{Part, RefundBy, RefundOperation};
 pub use register::{Register, Registered};
 pub use reserve::{DryReserve, DryReserved, Reserve, Terms};
-pub use reverse::Reverse;
+pub use reverse::{Reverse, Reversed};
 pub use settle::{Settle, Settled};
 pub use sweep::sweep;
 

@@ -1,10 +1,9 @@
 //! ReverseTopUp: what a provider has paid back is taken back, once for each of its refunds.
 
 use super::BillingError;
-use super::books::{Books, Posting};
+use super::books::{Books, Posting, Standing};
 use super::decision::{Decided, Decision, Line};
 use super::needs::Needs;
-use super::settle::Settled;
 use crate::domain::{
     Cause, EventKind, Movement, Place, ProviderAmount, ProviderRefundId, ReversedShare, Subject,
     TopUp, TopUpId, UserId,
@@ -21,8 +20,17 @@ pub struct Reverse {
     pub refunded: ProviderAmount,
 }
 
+/// The top-up and the account as they are now.
+#[derive(Debug)]
+pub struct Reversed {
+    pub top_up: TopUp,
+    pub standing: Standing,
+    /// What this refund took back, bonus included.
+    taken_kopecks: i64,
+}
+
 impl Decision for Reverse {
-    type Answer = Settled;
+    type Answer = Reversed;
 
     const NAME: &'static str = "reverse_top_up";
     const DONE: &'static str = "top-up reversed";
@@ -41,11 +49,12 @@ impl Decision for Reverse {
         needs.refunds.push((self.user, self.top_up, self.refund.clone()));
     }
 
-    fn decide(&self, books: &mut Books<'_>) -> Result<Decided<Settled>, BillingError> {
+    fn decide(&self, books: &mut Books<'_>) -> Result<Decided<Reversed>, BillingError> {
         let mut top_up = books.top_up(self.user, self.top_up)?;
         if let Some(stored) = books.reversal(self.user, &top_up.provider, &self.refund) {
+            let taken = stored.share.credit_kopecks + stored.share.bonus_kopecks;
             return if stored.top_up == self.top_up && stored.refunded == self.refunded {
-                Ok(Decided::Repeat(self.answer(top_up, books)?))
+                Ok(Decided::Repeat(self.answer(top_up, taken, books)?))
             } else {
                 Err(BillingError::KeyReused)
             };
@@ -68,11 +77,11 @@ impl Decision for Reverse {
         });
         let balance = books.account(self.user)?.balance;
         books.emit(self.user, EventKind::TopUpReversed(top_up.clone(), taken, balance))?;
-        Ok(Decided::Done(self.answer(top_up, books)?))
+        Ok(Decided::Done(self.answer(top_up, taken, books)?))
     }
 
-    fn line(answer: &Settled) -> Line {
-        Line::of_top_up(&answer.top_up)
+    fn line(answer: &Reversed) -> Line {
+        Line::of_top_up(&answer.top_up).over(answer.taken_kopecks)
     }
 }
 
@@ -104,7 +113,12 @@ impl Reverse {
         Ok(taken)
     }
 
-    fn answer(&self, top_up: TopUp, books: &Books<'_>) -> Result<Settled, BillingError> {
-        Ok(Settled { top_up, standing: books.standing(self.user)? })
+    fn answer(
+        &self,
+        top_up: TopUp,
+        taken_kopecks: i64,
+        books: &Books<'_>,
+    ) -> Result<Reversed, BillingError> {
+        Ok(Reversed { top_up, standing: books.standing(self.user)?, taken_kopecks })
     }
 }

@@ -29,8 +29,9 @@ use chain::ChainHeads;
 use verify::Audit;
 
 use crate::domain::{
-    Account, Entry, Event, EventNumber, IdempotencyKey, Operation, OperationId, PaymentId, Profile,
-    Provider, ProviderAmount, ProviderRefundId, ReversedShare, Timestamp, TopUp, TopUpId, UserId,
+    Account, Entry, Event, EventNumber, IdempotencyKey, Operation, OperationId, OperationState,
+    PaymentId, Profile, Provider, ProviderAmount, ProviderRefundId, ReversedShare, Timestamp,
+    TopUp, TopUpId, UserId,
 };
 
 /// What a statement answers.
@@ -43,6 +44,11 @@ pub trait Engine: Clone + Debug + Send + Sync + 'static {
 
     /// Opens a transaction that will write.
     fn begin(&self) -> impl Future<Output = Answer<Self::Tx>> + Send;
+
+    /// Opens the writer's next transaction: there is one of these at a time.
+    fn begin_batch(&self) -> impl Future<Output = Answer<Self::Tx>> + Send {
+        self.begin()
+    }
 
     /// Commits. A lost answer is [`StoreError::CommitUnknown`].
     fn commit(&self, tx: Self::Tx) -> impl Future<Output = Answer<()>> + Send;
@@ -69,7 +75,8 @@ pub struct AccountView {
     pub is_overdue: bool,
 }
 
-/// The tables `accounts`, `profiles` and `entries`: one user's money and what explains it.
+/// The tables `accounts`, `profiles` and `entries`: one user's money and what explains it. Most of
+/// what changes there is written by [`Operations::write_operations`].
 pub trait Accounts: Engine {
     /// Locks the accounts of `users` (each named once) in order of user, and reads them.
     fn lock_accounts(
@@ -82,18 +89,6 @@ pub trait Accounts: Engine {
         &self,
         tx: &mut Self::Tx,
         accounts: &[&Account],
-    ) -> impl Future<Output = Answer<()>> + Send;
-
-    fn update_accounts(
-        &self,
-        tx: &mut Self::Tx,
-        accounts: &[&Account],
-    ) -> impl Future<Output = Answer<()>> + Send;
-
-    fn insert_entries(
-        &self,
-        tx: &mut Self::Tx,
-        entries: &[Entry],
     ) -> impl Future<Output = Answer<()>> + Send;
 
     /// Reads the profiles of `users`; those without one are left out.
@@ -118,40 +113,80 @@ pub trait Accounts: Engine {
     ) -> impl Future<Output = Answer<Option<AccountView>>> + Send;
 }
 
-/// The table `operation_records`.
+/// Operations that a batch has to see.
+#[derive(Clone, Copy, Debug)]
+pub struct WantedOperations<'b> {
+    pub ids: &'b [(UserId, OperationId)],
+    pub keys: &'b [(UserId, IdempotencyKey)],
+    /// Users of whom all operations are wanted whose hold is past its end: a touch that left some
+    /// out would show money as held that is not.
+    pub holders: &'b [UserId],
+    pub now: Timestamp,
+}
+
+impl WantedOperations<'_> {
+    /// Whether there is nothing to read.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty() && self.keys.is_empty() && self.holders.is_empty()
+    }
+}
+
+/// One row of `holds`: a hold that lives.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Hold {
+    pub user: UserId,
+    pub expires_at: Timestamp,
+    pub operation: OperationId,
+}
+
+impl Hold {
+    /// What an operation holds, as long as it lives.
+    pub fn of(operation: &Operation) -> Option<Self> {
+        (operation.state == OperationState::Reserved).then_some(Self {
+            user: operation.user,
+            expires_at: operation.expires_at,
+            operation: operation.id,
+        })
+    }
+}
+
+/// What a batch has changed of accounts and operations, each row once.
+#[derive(Debug)]
+pub struct ChangedOperations<'b> {
+    pub accounts: &'b [&'b Account],
+    pub new: &'b [&'b Operation],
+    /// Those that were there; what may change in an operation's life is stored.
+    pub changed: &'b [&'b Operation],
+    pub new_holds: &'b [Hold],
+    pub ended_holds: &'b [Hold],
+    pub entries: &'b [Entry],
+}
+
+impl ChangedOperations<'_> {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+            && self.new.is_empty()
+            && self.changed.is_empty()
+            && self.entries.is_empty()
+    }
+}
+
+/// The tables `operation_records` and `holds`.
 pub trait Operations: Engine {
-    /// Reads the operations of `users` whose hold is past its end, all of them: a touch that left
-    /// some out would show money as held that is not.
-    fn overdue_holds(
+    /// Reads the wanted operations that are there, some perhaps more than once.
+    fn wanted_operations(
         &self,
         tx: &mut Self::Tx,
-        users: &[UserId],
-        now: Timestamp,
+        wanted: WantedOperations<'_>,
     ) -> impl Future<Output = Answer<Vec<Operation>>> + Send;
 
-    fn operations_by_id(
+    /// Writes what nearly every batch changes, at once: a round trip each would cost more than the
+    /// rows do.
+    fn write_operations(
         &self,
         tx: &mut Self::Tx,
-        ids: &[(UserId, OperationId)],
-    ) -> impl Future<Output = Answer<Vec<Operation>>> + Send;
-
-    fn operations_by_key(
-        &self,
-        tx: &mut Self::Tx,
-        keys: &[(UserId, IdempotencyKey)],
-    ) -> impl Future<Output = Answer<Vec<Operation>>> + Send;
-
-    fn insert_operations(
-        &self,
-        tx: &mut Self::Tx,
-        operations: &[&Operation],
-    ) -> impl Future<Output = Answer<()>> + Send;
-
-    /// Stores what may change in an operation's life.
-    fn update_operations(
-        &self,
-        tx: &mut Self::Tx,
-        operations: &[&Operation],
+        changes: ChangedOperations<'_>,
     ) -> impl Future<Output = Answer<()>> + Send;
 
     fn operation(

@@ -119,6 +119,9 @@ pub const EVENTS: &str = of_span!(
     "e.user_id, e.consumer, e.number"
 );
 
+pub const HOLDS: &str =
+    of_span!("h.user_id, h.operation_id, h.expires_at", "holds h", "h.user_id", "h.user_id");
+
 pub const CHAIN_HEADS: &str =
     of_span!("h.user_id, h.number, h.hash", "chain_heads h", "h.user_id", "h.user_id");
 
@@ -465,6 +468,26 @@ impl Stored for RawReversal {
             refunded_currency: columns.text(5)?,
             reversed: columns.number(6)?,
             reversed_bonus: columns.number(7)?,
+        })
+    }
+}
+
+/// A row of `holds`.
+#[derive(Clone, Copy, Debug)]
+pub struct RawHold {
+    pub user: i64,
+    pub operation: Uuid,
+    pub expires_at: i64,
+}
+
+impl Stored for RawHold {
+    const TABLE: &'static str = "holds";
+
+    fn read(columns: &impl Columns) -> Reading<Self> {
+        Ok(Self {
+            user: columns.number(0)?,
+            operation: columns.id(1)?,
+            expires_at: columns.number(2)?,
         })
     }
 }

@@ -147,9 +147,12 @@ async fn a_queue_that_is_full_says_so_and_loses_nothing() {
     let mut holder = pool.begin().await.unwrap();
     sqlx::query("select user_id from accounts for update").execute(&mut *holder).await.unwrap();
 
-    let mut calls: FuturesUnordered<_> = (0..40)
-        .map(|number| app.billing().reserve(reserve(ANNA, &format!("t:{number}"))))
-        .collect();
+    // The thin client would wait and ask again.
+    let once = |number: i32| {
+        let mut client = app.billing().streaming();
+        async move { client.reserve(reserve(ANNA, &format!("t:{number}"))).await }
+    };
+    let mut calls: FuturesUnordered<_> = (0..40).map(once).collect();
     // The first answers come while the account is still held: they are refusals.
     let refusal = calls.next().await.unwrap().unwrap_err();
     assert_eq!(refusal.code(), Code::ResourceExhausted);

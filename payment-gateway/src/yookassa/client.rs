@@ -15,7 +15,7 @@ use url::{Host, Url};
 
 use super::error::{Refusal, Unknown, YookassaError};
 use super::wire;
-use crate::ids::PaymentId;
+use crate::ids::{PaymentId, RefundId};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// They answer within 30 s, with 500 where they do not know yet.
@@ -117,21 +117,26 @@ impl Client {
         (from, to): (SystemTime, SystemTime),
         cursor: Option<&str>,
     ) -> Result<wire::PaymentList, YookassaError> {
-        let text = |moment: SystemTime| {
-            OffsetDateTime::from(moment)
-                .format(&Rfc3339)
-                .map_err(|_| YookassaError::Unknown(Unknown::Unreadable))
-        };
-        let mut query = vec![
-            ("created_at.gte", text(from)?),
-            ("created_at.lt", text(to)?),
-            ("limit", PAGE.to_owned()),
-        ];
-        if let Some(cursor) = cursor {
-            query.push(("cursor", cursor.to_owned()));
-        }
+        let query = page((from, to), cursor)?;
         let request = self.request(Method::GET, "/payments").query(&query).timeout(GET_TIMEOUT);
         self.send("list_payments", &self.gets, request).await
+    }
+
+    /// Reads a refund as it is now.
+    pub async fn get_refund(&self, id: &RefundId) -> Result<wire::Refund, YookassaError> {
+        let request = self.request(Method::GET, &format!("/refunds/{id}")).timeout(GET_TIMEOUT);
+        self.send("get_refund", &self.gets, request).await
+    }
+
+    /// Reads a page of the refunds that were made in a span of time, newest first.
+    pub async fn list_refunds(
+        &self,
+        span: (SystemTime, SystemTime),
+        cursor: Option<&str>,
+    ) -> Result<wire::RefundList, YookassaError> {
+        let query = page(span, cursor)?;
+        let request = self.request(Method::GET, "/refunds").query(&query).timeout(GET_TIMEOUT);
+        self.send("list_refunds", &self.gets, request).await
     }
 
     fn post(&self, path: &str, key: &str, body: Bytes) -> RequestBuilder {
@@ -176,6 +181,29 @@ impl Client {
         }
         answer
     }
+}
+
+type Query = Vec<(&'static str, String)>;
+
+/// Which page of a list is asked for.
+fn page(
+    (from, to): (SystemTime, SystemTime),
+    cursor: Option<&str>,
+) -> Result<Query, YookassaError> {
+    let text = |moment: SystemTime| {
+        OffsetDateTime::from(moment)
+            .format(&Rfc3339)
+            .map_err(|_| YookassaError::Unknown(Unknown::Unreadable))
+    };
+    let mut query = vec![
+        ("created_at.gte", text(from)?),
+        ("created_at.lt", text(to)?),
+        ("limit", PAGE.to_owned()),
+    ];
+    if let Some(cursor) = cursor {
+        query.push(("cursor", cursor.to_owned()));
+    }
+    Ok(query)
 }
 
 fn report(method: &'static str, error: &YookassaError) {
@@ -235,7 +263,7 @@ fn read<T: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<T, Yooka
         return Err(YookassaError::Unknown(Unknown::Status(status.as_u16())));
     };
     let not_ours = matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
-        || refusal.parameter.as_deref() == Some("payment_id");
+        || matches!(refusal.parameter.as_deref(), Some("payment_id" | "refund_id"));
     if not_ours {
         return Err(YookassaError::NotFound);
     }

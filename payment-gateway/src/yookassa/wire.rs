@@ -96,6 +96,44 @@ pub struct PaymentList {
     pub next_cursor: Option<String>,
 }
 
+/// Where a refund stands, in their words.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundStatus {
+    /// Not decided yet. No event tells how it ends.
+    Pending,
+    /// The money is on its way back, for good.
+    Succeeded,
+    /// Refused, for good: nothing went back.
+    Canceled,
+    /// A word that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A refund as they show it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Refund {
+    /// Theirs, 36 characters.
+    pub id: String,
+    /// The payment that it gives back.
+    pub payment_id: String,
+    /// Where it stands.
+    pub status: RefundStatus,
+    /// How much it gives back.
+    pub amount: Option<Amount>,
+}
+
+/// A page of refunds, newest first.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RefundList {
+    /// The refunds.
+    #[serde(default)]
+    pub items: Vec<Refund>,
+    /// Where the next page begins; absent on the last one.
+    pub next_cursor: Option<String>,
+}
+
 /// A refusal.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ErrorBody {
@@ -167,6 +205,16 @@ pub struct Notification {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refund_with_unknown_words_and_without_optional_ones_is_read() {
+        let text = r#"{"id":"r","payment_id":"p","status":"on_the_moon","new_field":{}}"#;
+
+        let refund: Refund = serde_json::from_str(text).unwrap();
+
+        assert_eq!(refund.status, RefundStatus::Unknown);
+        assert!(refund.amount.is_none());
+    }
 
     #[test]
     fn a_payment_with_unknown_words_and_without_optional_ones_is_read() {

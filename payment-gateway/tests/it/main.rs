@@ -16,3 +16,4 @@ mod reconciling;
 mod refusing;
 mod running;
 mod with_billing;
+mod refunding;

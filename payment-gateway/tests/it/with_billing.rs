@@ -27,7 +27,7 @@ const SUCCEEDED: &str = "payment.succeeded";
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A running billing-svc.
-struct Billing {
+pub(crate) struct Billing {
     folder: TempDir,
     address: SocketAddr,
     shutdown: Shutdown,
@@ -35,7 +35,7 @@ struct Billing {
 }
 
 impl Billing {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -47,13 +47,13 @@ impl Billing {
         billing
     }
 
-    async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         self.shutdown.request();
         (&mut self.serving).await.unwrap().unwrap();
     }
 
     /// The same database at the same address.
-    async fn start_again(&mut self) {
+    pub(crate) async fn start_again(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
         (self.shutdown, self.serving) = serve(self.folder.path(), listener).await;
     }
@@ -66,13 +66,13 @@ impl Billing {
         client::Billing::new(client::channel(&self.url()).unwrap())
     }
 
-    async fn balance(&self) -> i64 {
+    pub(crate) async fn balance(&self) -> i64 {
         let request = GetAccountRequest { user_id: USER };
         let answer = self.client().get_account(request).await.unwrap();
         answer.account.unwrap().balance_kopecks
     }
 
-    async fn top_up(&self, id: &str) -> TopUp {
+    pub(crate) async fn top_up(&self, id: &str) -> TopUp {
         let request = GetTopUpRequest { user_id: USER, top_up_id: id.to_owned() };
         self.client().get_top_up(request).await.unwrap().top_up.unwrap()
     }
@@ -103,7 +103,7 @@ async fn serve(folder: &Path, grpc: TcpListener) -> (Shutdown, JoinHandle<anyhow
     (shutdown, tokio::spawn(serving))
 }
 
-async fn beside(billing: &Billing, more: &[&str]) -> App {
+pub(crate) async fn beside(billing: &Billing, more: &[&str]) -> App {
     let url = format!("--billing-url={}", billing.url());
     App::with(&[[url.as_str()].as_slice(), more].concat()).await
 }

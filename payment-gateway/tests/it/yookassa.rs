@@ -55,6 +55,7 @@ const LIVE_SHOP: &str = "Basic MTAwNTAwOmxpdmVfc2FuZGJveA==";
 #[derive(Debug, Default)]
 struct Inner {
     payments: Vec<Value>,
+    refunds: Vec<Value>,
     /// What a key made, and from which bytes.
     keys: HashMap<String, (Bytes, usize)>,
     faults: VecDeque<Fault>,
@@ -74,6 +75,8 @@ impl YooKassa {
             .route("/v3/payments", post(create).get(list))
             .route("/v3/payments/{id}", get(read))
             .route("/v3/payments/{id}/capture", post(capture))
+            .route("/v3/refunds", get(list_refunds))
+            .route("/v3/refunds/{id}", get(read_refund))
             .layer(middleware::from_fn_with_state(self.clone(), door))
             .with_state(self.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
@@ -150,6 +153,24 @@ impl YooKassa {
             payment["cancellation_details"] = json!({"party": "yoo_money", "reason": reason});
             payment.as_object_mut().unwrap().remove("confirmation");
         });
+    }
+
+    /// Somebody gives money back in the merchant profile; answers with the refund's id.
+    pub(crate) fn refund(&self, payment_id: &str, roubles: &str, status: &str) -> String {
+        let id = Uuid::now_v7().to_string();
+        self.inner().refunds.push(json!({
+            "id": id, "payment_id": payment_id, "status": status,
+            "amount": {"value": roubles, "currency": "RUB"},
+            "created_at": text(SystemTime::now()),
+        }));
+        id
+    }
+
+    /// How a pending refund ends.
+    pub(crate) fn end_refund(&self, id: &str, status: &str) {
+        let mut inner = self.inner();
+        let refund = inner.refunds.iter_mut().find(|it| it["id"] == id).unwrap();
+        refund["status"] = json!(status);
     }
 
     /// Makes a payment as old as a test needs it.
@@ -307,6 +328,19 @@ async fn read(State(yookassa): State<YooKassa>, Path(id): Path<String>) -> Respo
         Some(payment) => answer(200, payment),
         None => error(404, "not_found", None),
     }
+}
+
+async fn read_refund(State(yookassa): State<YooKassa>, Path(id): Path<String>) -> Response {
+    match yookassa.inner().refunds.iter().find(|it| it["id"] == id.as_str()) {
+        Some(refund) => answer(200, refund),
+        None => error(404, "not_found", None),
+    }
+}
+
+/// Newest first, all on one page.
+async fn list_refunds(State(yookassa): State<YooKassa>) -> Response {
+    let items: Vec<Value> = yookassa.inner().refunds.iter().rev().cloned().collect();
+    answer(200, &json!({"type": "list", "items": items}))
 }
 
 async fn capture(

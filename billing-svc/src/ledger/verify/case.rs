@@ -16,7 +16,7 @@ use crate::domain::{Cause, ChainHash};
 use crate::ledger::CONSUMERS;
 use crate::ledger::links::Links;
 use crate::store::raw::{
-    RawAccount, RawEntry, RawEvent, RawHead, RawIntervention, RawOperation, RawRedemption,
+    RawAccount, RawEntry, RawEvent, RawHead, RawHold, RawIntervention, RawOperation, RawRedemption,
     RawReversal, RawTopUp,
 };
 
@@ -99,6 +99,17 @@ impl Case {
     pub(super) fn add_operation(&mut self, row: &RawOperation, findings: &mut Findings) {
         self.count("operation_records");
         self.operations.insert(row.id, OperationCase::open(row, findings));
+    }
+
+    pub(super) fn add_hold(&mut self, row: &RawHold, findings: &mut Findings) {
+        self.count("holds");
+        let operation = self.operations.get_mut(&row.operation);
+        if !operation.is_some_and(|operation| operation.add_hold(row.expires_at)) {
+            let about = (self.user, Invariant::HoldIsOfAnOpenOperation);
+            let name = format_args!("hold of operation {}", row.operation);
+            let found = format_args!("ends at {}", row.expires_at);
+            findings.add(about, name, (found, "an operation of the user that ends then"));
+        }
     }
 
     pub(super) fn add_top_up(&mut self, row: RawTopUp, findings: &mut Findings) {

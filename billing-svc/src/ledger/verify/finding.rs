@@ -55,6 +55,8 @@ invariants! {
     OperationIsReservedOnce = "operation_is_reserved_once",
     /// The entries of an operation have moved what its state says.
     OperationNetsToItsState = "operation_nets_to_its_state",
+    /// A hold lives exactly as long as its operation is reserved, and ends when it says.
+    HoldIsOfAnOpenOperation = "hold_is_of_an_open_operation",
     OpenOperationsSumToHeld = "open_operations_sum_to_held",
     OpenOperationsSumToHeldFreeOperations = "open_operations_sum_to_held_free_operations",
     /// What persons gave back of an operation in parts is what the operation says.

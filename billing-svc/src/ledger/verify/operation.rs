@@ -31,6 +31,8 @@ pub(super) struct OperationCase {
     number: i64,
     price: i64,
     in_parts: i64,
+    expires_at: i64,
+    living_holds: u32,
     /// `None` if the row says something that cannot be, which is a finding already.
     state: Option<OperationState>,
     source: Option<PaymentSource>,
@@ -45,6 +47,8 @@ impl OperationCase {
             number: row.number,
             price: row.price,
             in_parts: row.refunded_in_parts,
+            expires_at: row.expires_at,
+            living_holds: 0,
             state: OperationState::from_stored(&row.state),
             source: PaymentSource::from_stored(&row.source),
             net: Net::default(),
@@ -115,6 +119,12 @@ impl OperationCase {
             ) => (0, 1),
             _ => (0, 0),
         }
+    }
+
+    /// Takes in a hold of it; answers whether it ends when the operation says.
+    pub(super) fn add_hold(&mut self, expires_at: i64) -> bool {
+        self.living_holds += 1;
+        self.expires_at == expires_at
     }
 
     pub(super) fn add_part(&mut self, amount: i64) {
@@ -194,6 +204,11 @@ impl OperationCase {
             (i128::from(self.in_parts), self.parts),
         );
         let Some(state) = self.state else { return };
+        let living_holds = u32::from(state == OperationState::Reserved);
+        if self.living_holds != living_holds {
+            let found = format!("{} holds, {}", self.living_holds, state.as_str());
+            findings.add(about(Invariant::HoldIsOfAnOpenOperation), row, (found, living_holds));
+        }
         let taken = i128::from(self.amount());
         let earned = taken - i128::from(self.in_parts);
         let expected = match state {

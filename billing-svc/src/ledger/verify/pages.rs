@@ -15,9 +15,9 @@ use crate::domain::ChainHash;
 use crate::ledger::links::Links;
 use crate::store::Answer;
 use crate::store::raw::{
-    ACCOUNTS, CHAIN_HEADS, ENTRIES, EVENTS, INTERVENTIONS, OPERATIONS, REDEMPTIONS, REVERSALS,
-    RawAccount, RawEntry, RawEvent, RawHead, RawIntervention, RawOperation, RawRedemption,
-    RawReversal, RawTopUp, TOP_UPS,
+    ACCOUNTS, CHAIN_HEADS, ENTRIES, EVENTS, HOLDS, INTERVENTIONS, OPERATIONS, REDEMPTIONS,
+    REVERSALS, RawAccount, RawEntry, RawEvent, RawHead, RawHold, RawIntervention, RawOperation,
+    RawRedemption, RawReversal, RawTopUp, TOP_UPS,
 };
 use crate::store::verify::{Audit, Read, Snapshot, Statement, Stored};
 
@@ -257,6 +257,10 @@ impl<S: Snapshot> Reading<'_, S> {
                 links.add_operation(&row);
             }
             case.add_operation(&row, findings);
+        })
+        .await?;
+        self.each(HOLDS, &span, |row: RawHold, findings| {
+            case(cases, row.user).add_hold(&row, findings);
         })
         .await?;
         self.each(TOP_UPS, &span, |row: RawTopUp, findings| {

@@ -1,11 +1,11 @@
-//! `accounts`, `profiles` and `entries` on PostgreSQL.
+//! `accounts` and `profiles` on PostgreSQL.
 
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use super::PostgresStore;
-use crate::domain::{Account, Entry, Profile, Timestamp, UserId};
-use crate::store::{AccountView, Accounts, Answer, StoreError, rows};
+use crate::domain::{Account, Profile, Timestamp, UserId};
+use crate::store::{AccountView, Accounts, Answer, rows};
 
 fn read(row: &PgRow) -> Answer<Account> {
     rows::account!(row)
@@ -57,69 +57,6 @@ impl Accounts for PostgresStore {
         Ok(())
     }
 
-    async fn update_accounts(&self, tx: &mut Self::Tx, accounts: &[&Account]) -> Answer<()> {
-        let column = |of: fn(&Account) -> i64| accounts.iter().map(|a| of(a)).collect::<Vec<_>>();
-        let done = sqlx::query(
-            "update accounts a
-             set balance_kopecks = r.balance_kopecks,
-                 held_kopecks = r.held_kopecks,
-                 free_operations = r.free_operations,
-                 held_free_operations = r.held_free_operations,
-                 reversed_kopecks = r.reversed_kopecks,
-                 redemptions_until = r.redemptions_until,
-                 last_entry_number = r.last_entry_number,
-                 last_event_number = r.last_event_number
-             from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
-                  $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])
-                 as r (user_id, balance_kopecks, held_kopecks, free_operations,
-                       held_free_operations, reversed_kopecks, redemptions_until,
-                       last_entry_number, last_event_number)
-             where a.user_id = r.user_id",
-        )
-        .bind(column(|a| a.user.get()))
-        .bind(column(|a| a.balance.get()))
-        .bind(column(|a| a.held.get()))
-        .bind(column(|a| a.free_operations))
-        .bind(column(|a| a.held_free_operations))
-        .bind(column(|a| a.reversed_kopecks))
-        .bind(column(|a| a.redemptions_until.as_micros()))
-        .bind(column(|a| a.last_entry))
-        .bind(column(|a| a.last_event))
-        .execute(&mut **tx)
-        .await?;
-        StoreError::expect_rows(accounts.len(), done.rows_affected())
-    }
-
-    async fn insert_entries(&self, tx: &mut Self::Tx, entries: &[Entry]) -> Answer<()> {
-        let number = |of: fn(&Entry) -> i64| entries.iter().map(of).collect::<Vec<_>>();
-        let all = || entries.iter();
-        sqlx::query(
-            "insert into entries
-                 (user_id, number, unit, from_account, to_account, amount, cause, operation_id,
-                  top_up_id, actor, created_at, balance_after_kopecks, free_operations_after)
-             select *
-             from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[],
-                  $6::bigint[], $7::text[], $8::uuid[], $9::uuid[], $10::text[], $11::bigint[],
-                  $12::bigint[], $13::bigint[])",
-        )
-        .bind(number(|e| e.user.get()))
-        .bind(number(|e| e.number))
-        .bind(all().map(|e| e.movement.from.unit().as_str()).collect::<Vec<_>>())
-        .bind(all().map(|e| e.movement.from.as_text().into_owned()).collect::<Vec<_>>())
-        .bind(all().map(|e| e.movement.to.as_text().into_owned()).collect::<Vec<_>>())
-        .bind(number(|e| e.movement.amount))
-        .bind(all().map(|e| e.cause.as_str()).collect::<Vec<_>>())
-        .bind(all().map(|e| e.subject.operation().map(|id| id.as_uuid())).collect::<Vec<_>>())
-        .bind(all().map(|e| e.subject.top_up().map(|id| id.as_uuid())).collect::<Vec<_>>())
-        .bind(all().map(|e| e.actor.clone()).collect::<Vec<_>>())
-        .bind(number(|e| e.at.as_micros()))
-        .bind(number(|e| e.balance_after.get()))
-        .bind(number(|e| e.free_operations_after))
-        .execute(&mut **tx)
-        .await?;
-        Ok(())
-    }
-
     async fn profiles(
         &self,
         tx: &mut Self::Tx,
@@ -161,10 +98,9 @@ impl Accounts for PostgresStore {
             ", p.language, p.receipt_email,
                exists (
                    select 1
-                   from operation_records o
-                   where o.user_id = $1
-                     and o.state = 'reserved'
-                     and o.expires_at <= $2
+                   from holds h
+                   where h.user_id = $1
+                     and h.expires_at <= $2
                ) as is_overdue
              from accounts a
              left join profiles p on p.user_id = a.user_id

@@ -1,7 +1,8 @@
-//! PostgreSQL, and engines that speak it. Many rows travel as arrays, one statement a table.
+//! PostgreSQL, and engines that speak it. Many rows travel as arrays.
 
 mod accounts;
 mod operations;
+mod write;
 mod top_ups;
 mod promos;
 mod interventions;
@@ -10,6 +11,8 @@ mod chain;
 mod verify;
 
 use std::str::FromStr as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::migrate::Migrate as _;
@@ -21,17 +24,35 @@ pub use verify::PostgresAudit;
 use super::{Answer, Engine, OpenError, StoreError, migrations};
 use crate::domain::Timestamp;
 
-/// One connection writes batches, the others lend and acknowledge events; more make it slower.
-const WRITERS: u32 = 3;
+/// One connection writes batches, more would make it slower; the others are for when one has fallen
+/// silent, and takes its time to end.
+const BATCHES: u32 = 3;
+/// Lend and acknowledge events.
+const WRITERS: u32 = 2;
 const READERS: u32 = 8;
 /// A caller gives up after ten seconds; waiting longer for a connection helps nobody.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What a batch does is look-ups by key, a few for each request, whatever the planner may think of
+/// tables that nobody has analysed yet.
+const LOOK_UPS: [(&str, &str); 4] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+];
+
+/// Batches that are written by the same plans at most; making them anew costs as much as one batch.
+const PLANS_KEPT_MAX: u64 = 4096;
+
 /// A PostgreSQL database.
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
+    batches: PgPool,
     writer: PgPool,
     reader: PgPool,
+    /// How many batches were begun.
+    begun: Arc<AtomicU64>,
 }
 
 impl PostgresStore {
@@ -44,11 +65,12 @@ impl PostgresStore {
         let pool = |connections: u32| {
             PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT)
         };
-        let writer =
-            pool(WRITERS).connect_with(options.clone()).await.map_err(OpenError::Unreachable)?;
+        let batches = pool(BATCHES).connect_with(options.clone().options(LOOK_UPS));
+        let batches = batches.await.map_err(OpenError::Unreachable)?;
+        let writer = pool(WRITERS).connect_lazy_with(options.clone());
         let reader = pool(READERS).connect_lazy_with(options);
-        let store = Self { writer, reader };
-        check_schema(&store.writer).await?;
+        let store = Self { batches, writer, reader, begun: Arc::default() };
+        check_schema(&store.batches).await?;
         Ok(store)
     }
 }
@@ -86,6 +108,8 @@ fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
         ("lock_timeout", "3s"),
         ("idle_in_transaction_session_timeout", "20s"),
         ("client_min_messages", "warning"),
+        // Statements are short; a wrong guess at how many rows they meet must not cost a compiler.
+        ("jit", "off"),
     ]))
 }
 
@@ -94,6 +118,12 @@ impl Engine for PostgresStore {
 
     async fn begin(&self) -> Answer<Self::Tx> {
         Ok(self.writer.begin().await?)
+    }
+
+    async fn begin_batch(&self) -> Answer<Self::Tx> {
+        let begun = self.begun.fetch_add(1, Ordering::Relaxed);
+        let begin = if is_time_to_plan(begun) { "begin; discard plans" } else { "begin" };
+        Ok(self.batches.begin_with(begin).await?)
     }
 
     async fn commit(&self, tx: Self::Tx) -> Answer<()> {
@@ -115,7 +145,14 @@ impl Engine for PostgresStore {
     }
 
     async fn close(&self) {
+        self.batches.close().await;
         self.writer.close().await;
         self.reader.close().await;
     }
+}
+
+/// Whether plans are to be made anew before a batch: whenever the tables may have doubled. In a table
+/// that is nearly empty one index of a user's rows is as good as another, and the plan is kept.
+fn is_time_to_plan(batches_before: u64) -> bool {
+    batches_before.is_power_of_two() || batches_before % PLANS_KEPT_MAX == 0
 }

@@ -1,11 +1,12 @@
-//! `accounts`, `profiles` and `entries` on SQLite.
+//! `accounts` and `profiles` on SQLite.
 
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::SqliteStore;
-use crate::domain::{Account, Entry, Profile, Timestamp, UserId};
-use crate::store::{AccountView, Accounts, Answer, StoreError, rows};
+use super::many::{self, Around};
+use crate::domain::{Account, Profile, Timestamp, UserId};
+use crate::store::{AccountView, Accounts, Answer, rows};
 
 fn read(row: &SqliteRow) -> Answer<Account> {
     rows::account!(row)
@@ -13,22 +14,15 @@ fn read(row: &SqliteRow) -> Answer<Account> {
 
 impl Accounts for SqliteStore {
     async fn lock_accounts(&self, tx: &mut Self::Tx, users: &[UserId]) -> Answer<Vec<Account>> {
-        let mut found = Vec::with_capacity(users.len());
-        for user in users {
-            let row = sqlx::query(concat!(
-                "select ",
-                rows::account_columns!(),
-                " from accounts a
-                  where a.user_id = $1"
-            ))
-            .bind(user.get())
-            .fetch_optional(&mut **tx)
-            .await?;
-            if let Some(row) = row {
-                found.push(read(&row)?);
-            }
-        }
-        Ok(found)
+        let around = Around {
+            before: concat!("select ", rows::account_columns!(), " from ("),
+            after: ") as r
+                    cross join accounts a on a.user_id = r.column1",
+        };
+        let bind = |row: &mut many::Row<'_>, user: &UserId| {
+            row.push_bind(user.get());
+        };
+        many::read(tx, around, users, (bind, read)).await
     }
 
     async fn insert_accounts(&self, tx: &mut Self::Tx, accounts: &[&Account]) -> Answer<()> {
@@ -50,64 +44,6 @@ impl Accounts for SqliteStore {
             .bind(account.last_entry)
             .bind(account.last_event)
             .bind(account.created_at.as_micros())
-            .execute(&mut **tx)
-            .await?;
-        }
-        Ok(())
-    }
-
-    async fn update_accounts(&self, tx: &mut Self::Tx, accounts: &[&Account]) -> Answer<()> {
-        for account in accounts {
-            let done = sqlx::query(
-                "update accounts
-                 set balance_kopecks = $2,
-                     held_kopecks = $3,
-                     free_operations = $4,
-                     held_free_operations = $5,
-                     reversed_kopecks = $6,
-                     redemptions_until = $7,
-                     last_entry_number = $8,
-                     last_event_number = $9
-                 where user_id = $1",
-            )
-            .bind(account.user.get())
-            .bind(account.balance.get())
-            .bind(account.held.get())
-            .bind(account.free_operations)
-            .bind(account.held_free_operations)
-            .bind(account.reversed_kopecks)
-            .bind(account.redemptions_until.as_micros())
-            .bind(account.last_entry)
-            .bind(account.last_event)
-            .execute(&mut **tx)
-            .await?;
-            StoreError::expect_rows(1, done.rows_affected())?;
-        }
-        Ok(())
-    }
-
-    async fn insert_entries(&self, tx: &mut Self::Tx, entries: &[Entry]) -> Answer<()> {
-        for entry in entries {
-            sqlx::query(
-                "insert into entries
-                     (user_id, number, unit, from_account, to_account, amount, cause,
-                      operation_id, top_up_id, actor, created_at, balance_after_kopecks,
-                      free_operations_after)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-            )
-            .bind(entry.user.get())
-            .bind(entry.number)
-            .bind(entry.movement.from.unit().as_str())
-            .bind(entry.movement.from.as_text())
-            .bind(entry.movement.to.as_text())
-            .bind(entry.movement.amount)
-            .bind(entry.cause.as_str())
-            .bind(entry.subject.operation().map(|id| id.as_uuid()))
-            .bind(entry.subject.top_up().map(|id| id.as_uuid()))
-            .bind(entry.actor.as_deref())
-            .bind(entry.at.as_micros())
-            .bind(entry.balance_after.get())
-            .bind(entry.free_operations_after)
             .execute(&mut **tx)
             .await?;
         }
@@ -161,10 +97,9 @@ impl Accounts for SqliteStore {
             ", p.language, p.receipt_email,
                exists (
                    select 1
-                   from operation_records o
-                   where o.user_id = $1
-                     and o.state = 'reserved'
-                     and o.expires_at <= $2
+                   from holds h
+                   where h.user_id = $1
+                     and h.expires_at <= $2
                ) as is_overdue
              from accounts a
              left join profiles p on p.user_id = a.user_id

@@ -1,8 +1,10 @@
 //! SQLite, for one process and one machine. Every write is one `BEGIN IMMEDIATE` transaction on
 //! the only writing connection, which is the lock on all accounts at once.
 
+mod many;
 mod accounts;
 mod operations;
+mod write;
 mod top_ups;
 mod promos;
 mod interventions;

@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use super::books::{Event, StoredPayment};
 use super::cards;
 use super::error::ApiError;
+use super::request::NewRefund;
 use super::shop::YooKassa;
-use super::wire::Status;
+use super::wire::{Money, Status};
 use crate::seen::{now_ms, timestamp};
 
 type Shop = State<Arc<YooKassa>>;
@@ -51,9 +52,10 @@ async fn act(
         },
         "expire" => shop.step(&id, |stored, _| stored.expire().map(Some)),
         "notify" => shop.notify_again(&id),
+        "refund" => amount(&body).and_then(|amount| shop.give_back(&id, amount)),
         _ => Err(refuse(
             StatusCode::NOT_FOUND,
-            "actions are pay, decline, expire, capture_wait and notify",
+            "actions are pay, decline, expire, capture_wait, notify and refund",
         )),
     };
     match done {
@@ -117,7 +119,44 @@ fn reason(body: &[u8]) -> Result<(&'static str, String), Refusal> {
     }
 }
 
+/// `{"amount": "40.00"}`, or nothing for all that is left.
+fn amount(body: &[u8]) -> Result<Option<Money>, Refusal> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let amount = serde_json::from_slice(body)
+        .ok()
+        .and_then(|body: Value| Money::parse(body.get("amount")?.as_str()?));
+    match amount.filter(|amount| amount.0 > 0) {
+        Some(amount) => Ok(Some(amount)),
+        None => Err(refuse(StatusCode::BAD_REQUEST, "send {\"amount\": \"40.00\"} or nothing")),
+    }
+}
+
 impl YooKassa {
+    /// Gives money back, as somebody does in the merchant profile.
+    fn give_back(&self, id: &str, amount: Option<Money>) -> Result<Value, Refusal> {
+        self.books.write(|books| {
+            let now = now_ms() + books.ahead_ms;
+            let payment = &books.payments.get(id).ok_or_else(unknown)?.payment;
+            let left = payment.amount.0 - payment.refunded_amount.unwrap_or_default().0;
+            let nothing_left =
+                || refuse(StatusCode::CONFLICT, "the payment has not so much left to give back");
+            if left == 0 {
+                return Err(nothing_left());
+            }
+            let refund = NewRefund {
+                payment_id: id.to_owned(),
+                amount: amount.unwrap_or(Money(left)),
+                description: None,
+                metadata: None,
+            };
+            let (_, event) = books.refund(refund, now).map_err(|_| nothing_left())?;
+            self.announce(books, &event);
+            books.object(id).ok_or_else(unknown)
+        })
+    }
+
     /// Does something with a payment, as its user or as time would.
     pub(super) fn step(
         &self,

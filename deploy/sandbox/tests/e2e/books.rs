@@ -32,7 +32,7 @@ or a.held_kopecks <> (
     where o.user_id = a.user_id and o.state = 'reserved' and o.source = 'balance')
 or a.held_free_operations <> (
     select count(*) from operation_records o
-    where o.user_id = a.user_id and o.state = 'reserved' and o.source = 'free_operation')
+    where o.user_id = a.user_id and o.state = 'reserved' and o.source <> 'balance')
 or a.last_entry_number <> (select count(*) from entries e where e.user_id = a.user_id)
 or a.last_entry_number <> (
     select coalesce(max(e.number), 0) from entries e where e.user_id = a.user_id)";
@@ -42,16 +42,19 @@ const BROKEN_OPERATIONS: &str = "
 select o.user_id, o.id, o.state
 from operation_records o
 where (case when o.state = 'committed' then 1 else 0 end)
-    * (case when o.source = 'balance' then o.price_kopecks else 1 end) <> (
+    * (case when o.source = 'balance' then o.price_kopecks else 1 end)
+    - (case when o.state = 'committed' then o.refunded_in_parts_kopecks else 0 end) <> (
     select coalesce(sum(case when e.to_account in ('revenue', 'used') then e.amount else 0 end
                       - case when e.from_account in ('revenue', 'used') then e.amount else 0 end), 0)
     from entries e where e.user_id = o.user_id and e.operation_id = o.id)";
 
-/// Settled top-ups that were credited otherwise than once, and others that were credited at all.
+/// Settled top-ups that were credited otherwise than once, less what was reversed, and others that
+/// were credited at all.
 const BROKEN_TOP_UPS: &str = "
 select t.user_id, t.id, t.state
 from top_ups t
-where (case when t.state = 'settled' then t.credited_kopecks else 0 end) <> (
+where (case when t.state = 'settled' then t.credited_kopecks + t.bonus_kopecks else 0 end)
+    - t.reversed_kopecks - t.reversed_bonus_kopecks <> (
     select coalesce(sum(case when e.to_account = 'balance' then e.amount else 0 end
                       - case when e.from_account = 'balance' then e.amount else 0 end), 0)
     from entries e where e.user_id = t.user_id and e.top_up_id = t.id)";

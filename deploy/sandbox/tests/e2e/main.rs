@@ -18,6 +18,7 @@ mod seed;
 mod modes;
 mod kills;
 mod lost_answers;
+mod money_back;
 mod twice;
 mod bad_input;
 mod settings;

@@ -1,0 +1,2 @@
+-- PostgreSQL is told to leave room on its pages. SQLite changes rows in place.
+select 1;
