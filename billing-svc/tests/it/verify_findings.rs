@@ -298,7 +298,7 @@ const DEEDS: &[Planted] = &[
     ),
     planted(
         "update events set top_up_id = null, operation_id =
-             (select o.id from operation_records o where o.user_id = 77 and o.number = 2)
+             (select o.id from operation_records o where o.user_id = 77 and o.number = 3)
          where user_id = 42 and number = 1",
         ANNA,
         &[I::EventNamesItsSubject],
