@@ -1,6 +1,7 @@
 //! Every setting, read once.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -36,6 +37,11 @@ pub struct Config {
     /// What one paid operation costs, in roubles, such as `10` or `10.50`.
     #[arg(long, env, default_value = "10", value_parser = price)]
     pub price_per_operation: Kopecks,
+
+    /// The price list, a TOML file; if unset, each of the six paid modes costs
+    /// `PRICE_PER_OPERATION`.
+    #[arg(long, env)]
+    pub prices_file: Option<PathBuf>,
 
     /// Free operations that a new user is given: 0 … 10000.
     #[arg(long, env, default_value = "4", value_parser = grant)]

@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod store;
 pub mod grpc;
 pub mod config;
+pub mod price_file;
 pub mod server;
 pub mod report;
 pub mod process;

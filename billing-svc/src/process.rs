@@ -7,10 +7,10 @@ use proto::service::listen;
 use proto::service::shutdown::Shutdown;
 use secrecy::ExposeSecret as _;
 
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, VerifyOptions};
-use crate::domain::PriceList;
 use crate::ledger::Rules;
+use crate::price_file::{self, PriceFileError};
 use crate::report::{self, Verdict};
 use crate::server::{self, Database, Listeners, QUEUE_MAX, SWEEP_EVERY, Settings};
 
@@ -39,13 +39,15 @@ pub async fn verify(config: &Config, options: &VerifyOptions) -> anyhow::Result<
 /// Says which setting cannot be used, or which part ended that should not.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals().context("listen for signals")?;
+    // Before the database: what is wrong with a setting is said at once.
+    let rules = rules(&config)?;
     let database = Database::open(config.database_url.expose_secret()).await?;
     let listeners = Listeners {
         grpc: listen::open_plain_text("BILLING_LISTEN", config.billing_listen).await?,
         admin: listen::open("BILLING_ADMIN_LISTEN", config.billing_admin_listen).await?,
     };
     let settings = Settings {
-        rules: rules(&config),
+        rules,
         clock: Arc::new(SystemClock),
         sweep_every: SWEEP_EVERY,
         queue_max: QUEUE_MAX,
@@ -58,10 +60,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 /// What is sold on which terms.
-pub fn rules(config: &Config) -> Rules {
-    Rules {
-        prices: PriceList::flat(config.price_per_operation),
+///
+/// # Errors
+/// Names the line of the price list that cannot be used.
+pub fn rules(config: &Config) -> Result<Rules, PriceFileError> {
+    let file = config.prices_file.as_deref();
+    Ok(Rules {
+        prices: price_file::prices(file, config.price_per_operation, SystemClock.now())?,
         welcome: config.free_operations_count,
         hold_ttl: config.hold_ttl,
-    }
+    })
 }

@@ -2,8 +2,8 @@
 //!
 //! Read in this order: [`config`]; [`server`], which puts the pieces together; [`payments`], the
 //! RPCs; [`create`], how a payment is made once; [`resolve`] and [`refund`], what a payment and its
-//! refund mean for their top-up, and the two that find out without being asked: [`webhook`] and
-//! [`reconcile`]. [`yookassa`] and
+//! refund mean for their top-up, and the two that find out without being asked: [`webhook`] (with
+//! [`looks`]) and [`reconcile`]. [`yookassa`] and
 //! [`billing`] are the two that we talk to.
 
 pub mod config;
@@ -12,6 +12,7 @@ pub mod payments;
 pub mod create;
 pub mod resolve;
 pub mod refund;
+pub mod looks;
 pub mod webhook;
 pub mod reconcile;
 pub mod router;

@@ -137,8 +137,8 @@ fn assemble(config: Config, tasks: &TaskTracker) -> anyhow::Result<Parts> {
         rpcs: Routes::new(rpcs),
         routes: router::routes(Webhook::new(
             (Arc::clone(&resolver), Arc::clone(&refunds)),
-            config.yookassa_trusted_networks,
-            config.trusted_proxies,
+            (config.yookassa_trusted_networks, config.trusted_proxies),
+            tasks,
         )),
         reconciler: Reconciler::new(billing, creator, resolver, config.reconcile_every),
         refunds,

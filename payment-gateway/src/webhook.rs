@@ -16,12 +16,14 @@ use futures_util::StreamExt as _;
 use proto::request_id;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::client_address::client_address;
 use crate::config::Networks;
 use crate::error::PaymentError;
 use crate::ids::{PaymentId, RefundId};
+use crate::looks::{Desk, Full};
 use crate::refund::{Refunds, Reversal};
 use crate::resolve::{Resolution, Resolver, Via};
 use crate::yookassa::READS_AT_ONCE;
@@ -41,10 +43,15 @@ const RESOLVE_WITHIN: Duration = Duration::from_secs(12);
 /// may run at once, so that people who check their payment never wait for strangers.
 const LOOKS_AT_ONCE: usize = READS_AT_ONCE / 2;
 
+/// Objects that are looked at or wait for it: as many as have their turn within
+/// [`RESOLVE_WITHIN`] when YooKassa takes a second. The others come again, or are reconciled.
+const OBJECTS_MAX: usize = LOOKS_AT_ONCE * 12;
+
 /// What the webhook needs.
 #[derive(Clone, Debug)]
 pub struct Webhook {
-    turns: Arc<Semaphore>,
+    payment_looks: Desk<PaymentId, Resolution>,
+    refund_looks: Desk<RefundId, Reversal>,
     resolver: Arc<Resolver>,
     refunds: Arc<Refunds>,
     trusted_networks: Networks,
@@ -87,15 +94,17 @@ pub async fn receive(
 }
 
 impl Webhook {
-    /// Accepts notifications from `trusted_networks`, and believes the `X-Forwarded-For` of
-    /// `trusted_proxies`.
+    /// Accepts notifications from the first networks, and believes the `X-Forwarded-For` of the
+    /// second. `tasks` holds looks whose senders have gone.
     pub fn new(
         (resolver, refunds): (Arc<Resolver>, Arc<Refunds>),
-        trusted_networks: Networks,
-        trusted_proxies: Networks,
+        (trusted_networks, trusted_proxies): (Networks, Networks),
+        tasks: &TaskTracker,
     ) -> Self {
         let turns = Arc::new(Semaphore::new(LOOKS_AT_ONCE));
-        Self { turns, resolver, refunds, trusted_networks, trusted_proxies }
+        let payment_looks = Desk::new(Arc::clone(&turns), OBJECTS_MAX, tasks.clone());
+        let refund_looks = Desk::new(turns, OBJECTS_MAX, tasks.clone());
+        Self { payment_looks, refund_looks, resolver, refunds, trusted_networks, trusted_proxies }
     }
 
     /// The body, if the sender may send and it is not too large.
@@ -134,8 +143,9 @@ impl Webhook {
     }
 
     async fn look_at(&self, id: &PaymentId) -> (StatusCode, &'static str) {
-        let looked = self.in_turn(self.resolver.resolve(id, None, Via::Webhook)).await;
-        match looked {
+        let (resolver, payment) = (Arc::clone(&self.resolver), id.clone());
+        let look = async move { resolver.resolve(&payment, None, Via::Webhook).await };
+        match in_time(self.payment_looks.look(id, look)).await {
             Ok(Resolution::Settled) => (StatusCode::OK, "settled"),
             Ok(Resolution::Cancelled) => (StatusCode::OK, "cancelled"),
             Ok(Resolution::Pending) => {
@@ -161,7 +171,9 @@ impl Webhook {
     }
 
     async fn look_at_refund(&self, id: &RefundId) -> (StatusCode, &'static str) {
-        match self.in_turn(self.refunds.resolve(id, Via::Webhook)).await {
+        let (refunds, refund) = (Arc::clone(&self.refunds), id.clone());
+        let look = async move { refunds.resolve(&refund, Via::Webhook).await };
+        match in_time(self.refund_looks.look(id, look)).await {
             Ok(Reversal::Reversed) => (StatusCode::OK, "reversed"),
             Ok(Reversal::Cancelled) => (StatusCode::OK, "refund_cancelled"),
             // The reconciler asks again.
@@ -179,18 +191,17 @@ impl Webhook {
             Err(error) => unavailable(None, Some(id), &error),
         }
     }
+}
 
-    /// Looks when it is its turn, for as long as a sender may wait.
-    async fn in_turn<T>(
-        &self,
-        look: impl Future<Output = Result<T, PaymentError>>,
-    ) -> Result<T, PaymentError> {
-        let waiting = async {
-            let _turn = self.turns.acquire().await;
-            look.await
-        };
-        timeout(RESOLVE_WITHIN, waiting).await.unwrap_or(Err(PaymentError::ProviderUnavailable))
-    }
+/// Waits for a look, for as long as a sender may wait; it goes on without us.
+async fn in_time<T>(
+    look: Result<impl Future<Output = Result<T, PaymentError>>, Full>,
+) -> Result<T, PaymentError> {
+    let Ok(look) = look else {
+        metrics::counter!("payments_webhook_looks_refused_total").increment(1);
+        return Err(PaymentError::ProviderUnavailable);
+    };
+    timeout(RESOLVE_WITHIN, look).await.unwrap_or(Err(PaymentError::ProviderUnavailable))
 }
 
 fn unavailable(

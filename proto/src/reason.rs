@@ -58,6 +58,8 @@ pub const OPERATION_NOT_COMMITTED: &str = "OPERATION_NOT_COMMITTED";
 pub const REFUND_EXCEEDS_PRICE: &str = "REFUND_EXCEEDS_PRICE";
 /// Another item of the batch was refused, and all or nothing was asked for.
 pub const BATCH_REFUSED: &str = "BATCH_REFUSED";
+/// The statistics that were asked for are more than one answer, or a minute, has room for.
+pub const STATS_TOO_LARGE: &str = "STATS_TOO_LARGE";
 /// There is no such promo code.
 pub const PROMO_CODE_NOT_FOUND: &str = "PROMO_CODE_NOT_FOUND";
 /// The promo code is not valid yet, no longer, or was stopped.

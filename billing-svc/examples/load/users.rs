@@ -45,7 +45,7 @@ pub(crate) fn open<S: Store>(store: &S, free_operations: &str) -> anyhow::Result
 
 fn rules(free_operations: &str) -> anyhow::Result<Rules> {
     let grant = format!("--free-operations-count={free_operations}");
-    Ok(process::rules(&Config::try_parse_from(["load", &grant])?))
+    Ok(process::rules(&Config::try_parse_from(["load", &grant])?)?)
 }
 
 async fn at_once<W: Future<Output = anyhow::Result<()>>>(

@@ -21,6 +21,11 @@ impl Unit {
             Self::FreeOperations => "free_operations",
         }
     }
+
+    /// Reads what [`as_str`](Self::as_str) wrote.
+    pub fn from_stored(text: &str) -> Option<Self> {
+        [Self::Kopecks, Self::FreeOperations].into_iter().find(|unit| unit.as_str() == text)
+    }
 }
 
 /// Where an amount comes from or goes to: the accounts of the double entry.

@@ -117,7 +117,7 @@ impl EventKind {
         balance_after: Balance,
     ) -> Option<Self> {
         match stored {
-            "top_up_settled" => Some(Self::TopUpSettled(top_up.clone(), balance_after)),
+            "top_up_settled" => Some(Self::TopUpSettled(top_up.as_it_was_settled(), balance_after)),
             "top_up_reversed" => Some(Self::TopUpReversed(top_up.clone(), amount, balance_after)),
             _ => None,
         }

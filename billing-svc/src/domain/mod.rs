@@ -21,6 +21,7 @@ mod prices;
 mod promo;
 mod intervention;
 mod event;
+mod sales;
 mod chain;
 
 pub use account::{Account, Grant, Profile};
@@ -38,7 +39,8 @@ pub use money::{AmountError, Balance, Kopecks, bonus_rounded_down, discounted_ro
 pub use operation::{
     CommitStep, Operation, OperationState, PaymentSource, Refund, RefundStep, StateError,
 };
-pub use prices::{Price, PriceList};
+pub use prices::{Price, PriceList, is_model, is_operation_type};
 pub use promo::{PromoCode, PromoEffect, PromoError, Redemption, Signature};
+pub use sales::Sales;
 pub use time::Timestamp;
 pub use top_up::{ProviderAmount, ReversedShare, TopUp, TopUpError, TopUpState, TopUpStep};

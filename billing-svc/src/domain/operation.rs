@@ -255,6 +255,8 @@ impl Operation {
             ended_at: Some(at),
             refund: self.refund.clone().filter(|_| refunded),
             cost_micro_usd: self.cost_micro_usd.filter(|_| state != OperationState::Expired),
+            // Parts come after a Commit and stay with the refund that they add up to.
+            refunded_in_parts_kopecks: if refunded { self.refunded_in_parts_kopecks } else { 0 },
             ..self.clone()
         }
     }

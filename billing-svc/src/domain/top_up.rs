@@ -154,6 +154,17 @@ impl TopUp {
         })
     }
 
+    /// The top-up as it was when it was settled; it may have been reversed since.
+    #[must_use]
+    pub fn as_it_was_settled(&self) -> Self {
+        Self {
+            refunded_minor_units: 0,
+            reversed_kopecks: 0,
+            reversed_bonus_kopecks: 0,
+            ..self.clone()
+        }
+    }
+
     /// Whether `payment` may be the payment of this top-up.
     pub fn accepts(&self, payment: &PaymentId) -> Result<(), TopUpError> {
         match &self.payment {

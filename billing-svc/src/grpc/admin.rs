@@ -10,7 +10,7 @@ use tonic::service::Interceptor;
 use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Request, Response, Status};
 
-use super::{Answer, Service, answers, pages, promo_requests, requests};
+use super::{Answer, Service, answers, pages, promo_requests, requests, stats};
 use crate::store::Store;
 
 /// Which operators' tool calls.
@@ -85,16 +85,21 @@ impl<S: Store> AdminService for Service<S> {
 
     async fn find_user(
         &self,
-        _request: Request<wire::FindUserRequest>,
+        request: Request<wire::FindUserRequest>,
     ) -> Answer<wire::FindUserResponse> {
-        Err(Status::unimplemented("comes with the next commits"))
+        let known = promo_requests::known(request.into_inner())?;
+        let found = self.ledger.find_users(&known).await?;
+        let accounts = found.into_iter().map(answers::account).collect();
+        Ok(Response::new(wire::FindUserResponse { accounts }))
     }
 
     async fn get_stats(
         &self,
-        _request: Request<wire::GetStatsRequest>,
+        request: Request<wire::GetStatsRequest>,
     ) -> Answer<wire::GetStatsResponse> {
-        Err(Status::unimplemented("comes with the next commits"))
+        let asked = stats::asked(&request.into_inner())?;
+        let sales = self.ledger.sales(asked.period).await?;
+        Ok(Response::new(stats::answer(sales, asked.usd_kopecks)?))
     }
 
     async fn create_promo_code(

@@ -5,9 +5,10 @@ use proto::billing::v1 as wire;
 
 use crate::domain::{
     Event, EventKind, Operation, OperationState, PaymentSource, Price, PromoCode, PromoEffect,
-    Redemption, Timestamp, TopUp, TopUpState, UserId,
+    Redemption, Timestamp, TopUp, TopUpState, Unit, UserId,
 };
 use crate::ledger::{Standing, Terms, verify};
+use crate::store::StatementEntry;
 
 pub(super) fn account(standing: Standing) -> wire::Account {
     let Standing { account, profile, redemptions } = standing;
@@ -114,7 +115,7 @@ pub(super) fn price(price: &Price) -> wire::Price {
         model: price.model.clone(),
         price_kopecks: price.price.get(),
         free_operations_allowed: price.free_operations_allowed,
-        valid_from: None,
+        valid_from: price.valid_from.map(time),
     }
 }
 
@@ -206,6 +207,28 @@ pub(super) fn top_up(top_up: TopUp) -> wire::TopUp {
         refunded_minor_units: top_up.refunded_minor_units,
         reversed_kopecks: top_up.reversed_kopecks,
         reversed_bonus_kopecks: top_up.reversed_bonus_kopecks,
+    }
+}
+
+pub(super) fn entry(entry: StatementEntry) -> wire::Entry {
+    let unit = match entry.unit {
+        Unit::Kopecks => wire::Unit::Kopecks,
+        Unit::FreeOperations => wire::Unit::FreeOperations,
+    };
+    wire::Entry {
+        number: entry.number,
+        created_at: Some(time(entry.at)),
+        unit: unit.into(),
+        balance_change_kopecks: entry.balance_change(),
+        from_account: entry.from,
+        to_account: entry.to,
+        amount: entry.amount,
+        cause: entry.cause,
+        operation_id: entry.operation.map(|id| id.to_string()).unwrap_or_default(),
+        top_up_id: entry.top_up.map(|id| id.to_string()).unwrap_or_default(),
+        actor: entry.actor.unwrap_or_default(),
+        balance_after_kopecks: entry.balance_after.get(),
+        free_operations_after: entry.free_operations_after,
     }
 }
 

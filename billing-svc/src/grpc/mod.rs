@@ -8,6 +8,7 @@ mod batches;
 mod status;
 mod watch;
 mod admin;
+mod stats;
 
 use proto::billing::v1 as wire;
 use proto::billing::v1::billing_service_server::BillingService;
@@ -73,7 +74,7 @@ impl<S: Store> BillingService for Service<S> {
         &self,
         _request: Request<wire::ListPricesRequest>,
     ) -> Answer<wire::ListPricesResponse> {
-        let prices = self.ledger.prices().lines().iter().map(answers::price).collect();
+        let prices = self.ledger.prices().into_iter().map(answers::price).collect();
         Ok(Response::new(wire::ListPricesResponse { prices }))
     }
 
@@ -127,7 +128,7 @@ impl<S: Store> BillingService for Service<S> {
         let request = request.into_inner();
         let user = requests::user(request.user_id)?;
         let limit = pages::operations_limit(request.page_size)?;
-        let below = pages::operations_place(&request.page_token)?;
+        let below = pages::number_below(&request.page_token)?;
         let read = self.ledger.operations(user, below, limit.with_one_more()).await?;
         let page = Page::cut(read, limit, (pages::operation_weight, pages::operation_place_text));
         Ok(Response::new(wire::ListOperationsResponse {
@@ -216,9 +217,17 @@ impl<S: Store> BillingService for Service<S> {
 
     async fn list_statement(
         &self,
-        _request: Request<wire::ListStatementRequest>,
+        request: Request<wire::ListStatementRequest>,
     ) -> Answer<wire::ListStatementResponse> {
-        Err(Status::unimplemented("comes with the next commits"))
+        let request = request.into_inner();
+        let user = requests::user(request.user_id)?;
+        let limit = pages::statement_limit(request.page_size)?;
+        let read = self.ledger.statement(user, pages::statement(&request, limit)?).await?;
+        let page = Page::cut(read, limit, (pages::statement_weight, pages::statement_place_text));
+        Ok(Response::new(wire::ListStatementResponse {
+            entries: page.items.into_iter().map(answers::entry).collect(),
+            next_page_token: page.next,
+        }))
     }
 
     async fn cancel_top_up(

@@ -1,5 +1,6 @@
 //! Lists by pages: how long one is, and where it begins.
 
+use prost_types::Timestamp as WireTimestamp;
 use proto::billing::v1 as wire;
 use tonic::Status;
 
@@ -7,13 +8,15 @@ use super::requests;
 use super::status::invalid;
 use crate::domain::{Operation, PromoCode, PromoCodeName, Timestamp, TopUp};
 use crate::ledger::verify;
-use crate::store::{OpenTopUps, TopUpPlace};
+use crate::store::{OpenTopUps, StatementEntry, StatementPage, TopUpPlace};
 
 /// No message is larger than 1 MiB; pages end before.
 const PAGE_MAX_BYTES: usize = 1_000_000;
 /// More than everything of an operation but its metadata, and of a top-up but its snapshot and
 /// address, can come to.
 const REST_MAX_BYTES: usize = 3_000;
+/// More than an entry with the longest names can come to.
+const ENTRY_MAX_BYTES: usize = 1_000;
 
 type Read<T> = Result<T, Status>;
 
@@ -30,6 +33,10 @@ impl Limit {
 
 pub(super) fn operations_limit(page_size: i32) -> Read<Limit> {
     limit(page_size, (20, 100))
+}
+
+pub(super) fn statement_limit(page_size: i32) -> Read<Limit> {
+    limit(page_size, (100, 500))
 }
 
 pub(super) fn top_ups_limit(page_size: i32) -> Read<Limit> {
@@ -78,12 +85,33 @@ pub(super) fn promo_codes_place(page_token: &str) -> Read<String> {
     Ok(name.to_string())
 }
 
+pub(super) fn statement(request: &wire::ListStatementRequest, limit: Limit) -> Read<StatementPage> {
+    let bound = |field, time: &Option<WireTimestamp>| {
+        time.as_ref().map(|time| requests::moment(field, time)).transpose()
+    };
+    let from = bound("from", &request.from)?.unwrap_or(Timestamp::from_micros(0));
+    let to = bound("to", &request.to)?.unwrap_or(Timestamp::MAX);
+    if from >= to {
+        return Err(invalid("to", "must be later than from"));
+    }
+    let below = number_below(&request.page_token)?;
+    Ok(StatementPage { below, from, to, limit: limit.with_one_more() })
+}
+
+pub(super) fn statement_weight(_entry: &StatementEntry) -> usize {
+    ENTRY_MAX_BYTES
+}
+
+pub(super) fn statement_place_text(last: &StatementEntry) -> String {
+    last.number.to_string()
+}
+
 pub(super) fn operation_place_text(last: &Operation) -> String {
     last.number.to_string()
 }
 
-/// The number below which a page of operations begins.
-pub(super) fn operations_place(page_token: &str) -> Read<i64> {
+/// The number below which a page of operations or entries begins.
+pub(super) fn number_below(page_token: &str) -> Read<i64> {
     if page_token.is_empty() {
         return Ok(i64::MAX);
     }
@@ -95,7 +123,7 @@ pub(super) fn open_top_ups(
     request: &wire::ListOpenTopUpsRequest,
     limit: Limit,
 ) -> Read<OpenTopUps> {
-    let provider = requests::provider(&request.provider)?;
+    let provider = requests::provider("provider", &request.provider)?;
     let opened_before = match &request.opened_before {
         None => Timestamp::from_micros(i64::MAX),
         Some(time) => requests::moment("opened_before", time)?,

@@ -2,10 +2,13 @@
 
 use proto::billing::v1 as wire;
 
-use super::requests::{ACTOR_MAX, REASON_MAX, Read, amount, key, moment, required_text, user};
+use super::requests::{
+    ACTOR_MAX, EMAIL_MAX, REASON_MAX, Read, amount, key, moment, payment, provider, required_text,
+    user,
+};
 use super::status::invalid;
 use crate::domain::{Grant, Kopecks, PromoCode, PromoCodeName, PromoEffect, Signature, Timestamp};
-use crate::ledger::{Gift, Intervene, Redeem};
+use crate::ledger::{Gift, Intervene, Known, Redeem};
 
 /// The most that all users together may be allowed to redeem a code.
 const REDEMPTIONS_MAX: i64 = 1_000_000_000;
@@ -113,6 +116,22 @@ pub(super) fn stop(request: wire::StopPromoCodeRequest) -> Read<(PromoCodeName, 
     required_text("actor", &request.actor, ACTOR_MAX)?;
     required_text("reason", &request.reason, REASON_MAX)?;
     Ok((name, (request.actor, request.reason)))
+}
+
+/// What a support case knows of a user.
+pub(super) fn known(request: wire::FindUserRequest) -> Read<Known> {
+    use wire::find_user_request::By;
+    match request.by.ok_or_else(|| invalid("by", "must be one of its three kinds"))? {
+        By::UserId(id) => Ok(Known::Id(user(id)?)),
+        By::ReceiptEmail(email) => {
+            required_text("receipt_email", &email, EMAIL_MAX)?;
+            Ok(Known::Email(email))
+        }
+        By::Payment(paid) => Ok(Known::Payment(
+            provider("payment.provider", &paid.provider)?,
+            payment("payment.payment_id", &paid.payment_id)?,
+        )),
+    }
 }
 
 pub(super) fn adjust(request: wire::AdjustBalanceRequest) -> Read<Intervene> {

@@ -10,7 +10,7 @@ use tonic::Status;
 use super::status::invalid;
 use crate::domain::{
     IdempotencyKey, Kopecks, OperationId, PaymentId, Profile, Provider, ProviderAmount,
-    ProviderRefundId, Timestamp, TopUpId, UserId,
+    ProviderRefundId, Timestamp, TopUpId, UserId, is_model, is_operation_type,
 };
 use crate::ledger::{
     Cancel, Commit, DryReserve, Extend, OpenTopUp, Part, RecordPayment, RefundBy, RefundOperation,
@@ -19,9 +19,7 @@ use crate::ledger::{
 use crate::store::EventId;
 
 const LANGUAGE_MAX: usize = 35;
-const EMAIL_MAX: usize = 254;
-const OPERATION_TYPE_MAX: usize = 64;
-const MODEL_MAX: usize = 128;
+pub(super) const EMAIL_MAX: usize = 254;
 const METADATA_ENTRIES_MAX: usize = 16;
 const METADATA_KEY_MAX: usize = 64;
 const METADATA_VALUE_MAX: usize = 512;
@@ -81,10 +79,12 @@ pub(super) fn reserve_of_batch(request: wire::ReserveRequest) -> Read<Reserve> {
 
 pub(super) fn reserve(request: wire::ReserveRequest) -> Read<Reserve> {
     let user = user(request.user_id)?;
-    if !is_name(&request.operation_type, OPERATION_TYPE_MAX) {
+    if !is_operation_type(&request.operation_type) {
         return Err(invalid("operation_type", "must be 1 to 64 of a-z, 0-9 and _"));
     }
-    text("model", &request.model, MODEL_MAX)?;
+    if !is_model(&request.model) {
+        return Err(invalid("model", "must be at most 128 characters, without NUL"));
+    }
     let key = key(&request.idempotency_key)?;
     let expected_price = request
         .expected_price_kopecks
@@ -139,7 +139,7 @@ pub(super) fn refund(request: wire::RefundRequest) -> Read<RefundOperation> {
 
 pub(super) fn open_top_up(request: wire::OpenTopUpRequest) -> Read<OpenTopUp> {
     let user = user(request.user_id)?;
-    let provider = provider(&request.provider)?;
+    let provider = provider("provider", &request.provider)?;
     let paid = paid(request.paid)?;
     let credited = amount("credited_kopecks", request.credited_kopecks)?;
     let key = key(&request.idempotency_key)?;
@@ -152,7 +152,7 @@ pub(super) fn open_top_up(request: wire::OpenTopUpRequest) -> Read<OpenTopUp> {
 pub(super) fn record_payment(request: wire::RecordTopUpPaymentRequest) -> Read<RecordPayment> {
     let user = user(request.user_id)?;
     let top_up = top_up_id(&request.top_up_id)?;
-    let payment = payment(&request.provider_payment_id)?;
+    let payment = payment("provider_payment_id", &request.provider_payment_id)?;
     text("confirmation_url", &request.confirmation_url, URL_MAX)?;
     Ok(RecordPayment { user, top_up, payment, confirmation_url: request.confirmation_url })
 }
@@ -160,7 +160,7 @@ pub(super) fn record_payment(request: wire::RecordTopUpPaymentRequest) -> Read<R
 pub(super) fn settle(request: wire::SettleTopUpRequest) -> Read<Settle> {
     let user = user(request.user_id)?;
     let top_up = top_up_id(&request.top_up_id)?;
-    let payment = payment(&request.provider_payment_id)?;
+    let payment = payment("provider_payment_id", &request.provider_payment_id)?;
     Ok(Settle { user, top_up, payment, paid: paid(request.paid)? })
 }
 
@@ -214,24 +214,18 @@ pub(super) fn required_text(field: &'static str, value: &str, max: usize) -> Rea
     text(field, value, max)
 }
 
-fn is_name(value: &str, max: usize) -> bool {
-    (1..=max).contains(&value.len())
-        && value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-}
-
 pub(super) fn key(value: &str) -> Read<IdempotencyKey> {
     IdempotencyKey::new(value)
         .ok_or_else(|| invalid("idempotency_key", "must be 1 to 128 printable ASCII characters"))
 }
 
-fn payment(value: &str) -> Read<PaymentId> {
-    PaymentId::new(value).ok_or_else(|| {
-        invalid("provider_payment_id", "must be 1 to 128 printable ASCII characters")
-    })
+pub(super) fn payment(field: &'static str, value: &str) -> Read<PaymentId> {
+    PaymentId::new(value)
+        .ok_or_else(|| invalid(field, "must be 1 to 128 printable ASCII characters"))
 }
 
-pub(super) fn provider(value: &str) -> Read<Provider> {
-    Provider::new(value).ok_or_else(|| invalid("provider", "must be 1 to 32 of a-z, 0-9 and _"))
+pub(super) fn provider(field: &'static str, value: &str) -> Read<Provider> {
+    Provider::new(value).ok_or_else(|| invalid(field, "must be 1 to 32 of a-z, 0-9 and _"))
 }
 
 pub(super) fn amount(field: &'static str, kopecks: i64) -> Read<Kopecks> {

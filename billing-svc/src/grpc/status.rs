@@ -23,6 +23,7 @@ impl From<BillingError> for Status {
             | BillingError::OperationNotFound(_)
             | BillingError::TopUpNotFound(_)
             | BillingError::ConsumerNotFound => refuse(Code::NotFound),
+            BillingError::StatsTooLarge => refuse(Code::ResourceExhausted),
             BillingError::OperationTypeNotSold => refuse(Code::InvalidArgument),
             BillingError::InsufficientFunds { price, balance, free_operations } => {
                 let values = [

@@ -37,6 +37,9 @@ pub enum BillingError {
     /// Another item was at fault.
     #[error("another item of the batch was refused")]
     BatchRefused,
+    /// More than one answer, or the time for one, has room for.
+    #[error("these are too many sums for one answer; ask for fewer days")]
+    StatsTooLarge,
     #[error("no such consumer of events")]
     ConsumerNotFound,
     /// The queue is full; nothing was written.
@@ -78,6 +81,7 @@ impl BillingError {
             Self::BatchRefused => Some(reason::BATCH_REFUSED),
             Self::TopUp(TopUpError::NotSettled) => Some(reason::TOP_UP_NOT_SETTLED),
             Self::TopUp(TopUpError::PaymentAlreadyClaimed) => Some(reason::PAYMENT_ALREADY_CLAIMED),
+            Self::StatsTooLarge => Some(reason::STATS_TOO_LARGE),
             Self::ConsumerNotFound => Some(reason::CONSUMER_NOT_FOUND),
             Self::Busy => Some(reason::BUSY),
             Self::Unavailable | Self::Broken => None,

@@ -29,6 +29,7 @@ mod promo_codes;
 mod tries;
 mod batch;
 mod reads;
+mod reports;
 mod events;
 mod sweep;
 mod in_process;
@@ -55,13 +56,14 @@ pub use record_payment::RecordPayment;
 pub use redeem::{Redeem, Redeemed};
 pub use refund::{Part, RefundBy, RefundOperation};
 pub use register::{Register, Registered};
+pub use reports::Known;
 pub use reserve::{DryReserve, DryReserved, Reserve, Terms};
 pub use reverse::{Reverse, Reversed};
 pub use settle::{Settle, Settled};
 pub use sweep::sweep;
 
 use crate::clock::Clock;
-use crate::domain::{Grant, PriceList};
+use crate::domain::{Grant, Price, PriceList};
 use crate::store::Store;
 use chain::Unchained;
 pub(crate) use decision::Decision;
@@ -168,8 +170,8 @@ impl<S: Store> Ledger<S> {
         }
     }
 
-    /// What is sold.
-    pub fn prices(&self) -> &PriceList {
-        &self.rules.prices
+    /// What is sold: what holds now, then what is announced.
+    pub fn prices(&self) -> Vec<&Price> {
+        self.rules.prices.shown(self.clock.now())
     }
 }

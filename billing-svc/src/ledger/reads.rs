@@ -4,22 +4,24 @@ use super::decision::count;
 use super::touch::Touch;
 use super::{BillingError, Ledger, Standing};
 use crate::domain::{Account, Operation, OperationId, Profile, TopUp, TopUpId, UserId};
-use crate::store::{AccountView, OpenTopUps, Store};
+use crate::store::{AccountView, OpenTopUps, StatementEntry, StatementPage, Store};
 
 impl<S: Store> Ledger<S> {
     /// What a user has.
     pub async fn account(&self, user: UserId) -> Result<Standing, BillingError> {
-        let read = async {
-            let (account, profile) = self.touched(user).await?;
-            let now = self.clock.now();
-            let redemptions = if account.redemptions_until > now {
-                self.store.redemptions_of(user, now).await?
-            } else {
-                Vec::new()
-            };
-            Ok(Standing { account, profile, redemptions })
+        counted("get_account", self.standing(user).await)
+    }
+
+    /// What a user has, for whoever counts it.
+    pub(super) async fn standing(&self, user: UserId) -> Result<Standing, BillingError> {
+        let (account, profile) = self.touched(user).await?;
+        let now = self.clock.now();
+        let redemptions = if account.redemptions_until > now {
+            self.store.redemptions_of(user, now).await?
+        } else {
+            Vec::new()
         };
-        counted("get_account", read.await)
+        Ok(Standing { account, profile, redemptions })
     }
 
     /// One operation.
@@ -48,6 +50,19 @@ impl<S: Store> Ledger<S> {
             Ok(self.store.operations_page(user, below, limit).await?)
         };
         counted("list_operations", read.await)
+    }
+
+    /// A user's entries, the newest first.
+    pub async fn statement(
+        &self,
+        user: UserId,
+        page: StatementPage,
+    ) -> Result<Vec<StatementEntry>, BillingError> {
+        let read = async {
+            self.touched(user).await?;
+            Ok(self.store.statement_page(user, page).await?)
+        };
+        counted("list_statement", read.await)
     }
 
     /// One top-up.
@@ -81,7 +96,10 @@ impl<S: Store> Ledger<S> {
     }
 }
 
-fn counted<T>(name: &'static str, read: Result<T, BillingError>) -> Result<T, BillingError> {
+pub(super) fn counted<T>(
+    name: &'static str,
+    read: Result<T, BillingError>,
+) -> Result<T, BillingError> {
     match &read {
         Ok(_) => count(name, "done"),
         Err(error) => count(name, error.outcome()),

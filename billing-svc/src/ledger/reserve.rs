@@ -125,7 +125,7 @@ fn terms(reserve: &Reserve, books: &Books<'_>) -> Result<Terms, BillingError> {
     let line = books
         .rules
         .prices
-        .find(&reserve.operation_type, &reserve.model)
+        .find(&reserve.operation_type, &reserve.model, books.now)
         .ok_or(BillingError::OperationTypeNotSold)?;
     let list_price = line.price;
     let discount = books

@@ -70,8 +70,8 @@ impl From<sqlx::Error> for StoreError {
         match database.code().as_deref() {
             // Serialization failure, deadlock; SQLite: busy, and busy with an old snapshot.
             Some("40001" | "40P01" | "5" | "517") => Self::Race(error),
-            // Waited too long for a lock, or for the whole statement.
-            Some("55P03" | "57014") => Self::Blocked(error),
+            // Waited too long for a lock, or for the whole statement; SQLite: interrupted.
+            Some("55P03" | "57014" | "9") => Self::Blocked(error),
             // Connection trouble, too many connections, shutting down, read-only standby; SQLite:
             // I/O error, full disk, read-only.
             Some(code)

@@ -10,6 +10,9 @@
 mod rows;
 mod promos;
 mod interventions;
+mod statement;
+mod search;
+mod stats;
 mod migrations;
 pub mod raw;
 pub mod verify;
@@ -24,6 +27,9 @@ use std::future::Future;
 pub use error::{OpenError, StoreError};
 pub use interventions::Interventions;
 pub use promos::Promos;
+pub use search::Search;
+pub use statement::{StatementEntry, StatementPage, Statements};
+pub use stats::{Stats, StatsPeriod};
 
 use chain::ChainHeads;
 use verify::Audit;
@@ -375,11 +381,16 @@ pub struct Lease {
 
 /// Everything that the service asks of a database.
 pub trait Store:
-    Accounts + Operations + TopUps + Promos + Interventions + Events + ChainHeads
+    Accounts + Operations + TopUps + Promos + Interventions + Events + ChainHeads + Reports
 {
 }
 
 impl<S> Store for S where
-    S: Accounts + Operations + TopUps + Promos + Interventions + Events + ChainHeads
+    S: Accounts + Operations + TopUps + Promos + Interventions + Events + ChainHeads + Reports
 {
 }
+
+/// What is only read.
+pub trait Reports: Statements + Search + Stats {}
+
+impl<S: Statements + Search + Stats> Reports for S {}

@@ -1,5 +1,6 @@
 //! A running service on a database of its own, spoken to in the product's words.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -7,9 +8,10 @@ use std::time::Duration;
 use billing_svc::clock::Clock;
 use billing_svc::domain::{Grant, Kopecks, PriceList, Timestamp};
 use billing_svc::ledger::Rules;
+use billing_svc::price_file;
 use billing_svc::server::{self, Database, Listeners, Settings};
 use proto::billing::v1 as wire;
-use proto::client::{self, Billing};
+use proto::client::{self, Admin, Billing};
 use proto::reason;
 use proto::service::shutdown::Shutdown;
 use tokio::net::TcpListener;
@@ -58,6 +60,8 @@ pub(crate) struct Terms {
     pub(crate) queue_max: usize,
     pub(crate) verify_every: Option<Duration>,
     pub(crate) chain_every: Option<Duration>,
+    /// The text of a price list; everything at one price without.
+    pub(crate) prices: Option<&'static str>,
 }
 
 impl Default for Terms {
@@ -72,7 +76,21 @@ impl Default for Terms {
             verify_every: None,
             // So often that most tests end with chains to be proven.
             chain_every: Some(Duration::from_millis(20)),
+            prices: None,
         }
+    }
+}
+
+impl Terms {
+    /// What is sold, read as the process reads it.
+    fn price_list(&self, now: Timestamp) -> PriceList {
+        let file = self.prices.map(|text| {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            file
+        });
+        let path = file.as_ref().map(tempfile::NamedTempFile::path);
+        price_file::prices(path, Kopecks::new(self.price_kopecks).unwrap(), now).unwrap()
     }
 }
 
@@ -80,6 +98,7 @@ impl Default for Terms {
 #[derive(Debug)]
 pub(crate) struct Replica {
     pub(crate) billing: Billing,
+    pub(crate) operators: Admin,
     pub(crate) grpc_url: String,
     pub(crate) admin_url: String,
     shutdown: Shutdown,
@@ -97,7 +116,7 @@ impl Replica {
         let admin_url = format!("http://{}", listeners.admin.local_addr().unwrap());
         let settings = Settings {
             rules: Rules {
-                prices: PriceList::flat(Kopecks::new(terms.price_kopecks).unwrap()),
+                prices: terms.price_list(clock.now()),
                 welcome: Grant::new(terms.free_operations).unwrap(),
                 hold_ttl: terms.hold_ttl,
             },
@@ -110,7 +129,8 @@ impl Replica {
         let shutdown = Shutdown::new();
         let serving = tokio::spawn(server::serve(listeners, database, settings, shutdown.clone()));
         let billing = Billing::new(client::channel(&grpc_url).unwrap());
-        Self { billing, grpc_url, admin_url, shutdown, serving }
+        let operators = client::admin(client::channel(&grpc_url).unwrap(), "test").unwrap();
+        Self { billing, operators, grpc_url, admin_url, shutdown, serving }
     }
 
     /// Ends it in good order.

@@ -23,6 +23,7 @@ pub(crate) async fn check(look: &Look) {
     open_operations_sum_to_what_is_held(look).await;
     operations_net_to_their_state(look).await;
     top_ups_net_to_their_state(look).await;
+    persons_and_promo_codes_have_their_entries(look).await;
 }
 
 async fn numbers_have_no_gaps(look: &Look) {
@@ -65,6 +66,23 @@ async fn entries_sum_to_the_accounts(look: &Look) {
              from entries",
         )
         .await;
+    // Only what reversals took back may be missing from a balance.
+    let reversals = look
+        .numbers(
+            "select a.user_id, a.reversed_kopecks,
+                    cast(coalesce(sum(e.amount), 0) as bigint)
+             from accounts a
+             left join entries e on e.user_id = a.user_id and e.cause = 'reversal'
+             group by a.user_id, a.reversed_kopecks",
+        )
+        .await;
+    let reversals: HashMap<i64, i64> = reversals
+        .iter()
+        .map(|row| {
+            assert_eq!(row[1], row[2], "what reversals took back of user {}", row[0]);
+            (row[0], row[1])
+        })
+        .collect();
     let mut sums: HashMap<(i64, String, String), i64> = HashMap::new();
     for row in entries {
         let user: i64 = row[0].parse().unwrap();
@@ -81,7 +99,8 @@ async fn entries_sum_to_the_accounts(look: &Look) {
         assert_eq!(sum("kopecks", "held"), held, "held by user {user}");
         assert_eq!(sum("free_operations", "available"), free, "free operations of user {user}");
         assert_eq!(sum("free_operations", "held"), held_free, "held free ones of user {user}");
-        assert!(free >= 0 && balance >= 0, "user {user} is below zero");
+        let reversed = reversals.get(&user).copied().unwrap_or_default();
+        assert!(free >= 0 && balance + reversed >= 0, "user {user} is below zero");
     }
 }
 
@@ -119,7 +138,7 @@ async fn open_operations_sum_to_what_is_held(look: &Look) {
              having a.held_kopecks <>
                         coalesce(sum(case when o.source = 'balance' then o.price_kopecks end), 0)
                  or a.held_free_operations <>
-                        coalesce(sum(case when o.source = 'free_operation' then 1 end), 0)",
+                        coalesce(sum(case when o.source <> 'balance' then 1 end), 0)",
         )
         .await;
     assert!(differing.is_empty(), "open operations and what is held differ: {differing:?}");
@@ -129,6 +148,7 @@ async fn open_operations_sum_to_what_is_held(look: &Look) {
 struct Net {
     state: String,
     taken: i64,
+    refunded_in_parts: i64,
     places: HashMap<String, i64>,
 }
 
@@ -137,14 +157,14 @@ async fn operations_net_to_their_state(look: &Look) {
         .texts(
             "select o.state, o.source, cast(o.price_kopecks as text), e.unit, e.from_account,
                     e.to_account, cast(e.amount as text), cast(o.user_id as text),
-                    cast(o.number as text)
+                    cast(o.number as text), cast(o.refunded_in_parts_kopecks as text)
              from operation_records o
              join entries e on e.user_id = o.user_id and e.operation_id = o.id",
         )
         .await;
     let mut nets: HashMap<(String, String), Net> = HashMap::new();
     for row in rows {
-        let [state, source, price, unit, from, to, amount, user, number] = &row[..] else {
+        let [state, source, price, unit, from, to, amount, user, number, parts] = &row[..] else {
             panic!("{row:?}")
         };
         let (expected_unit, taken) = match source.as_str() {
@@ -156,19 +176,22 @@ async fn operations_net_to_their_state(look: &Look) {
         let net = nets.entry((user.clone(), number.clone())).or_insert_with(|| Net {
             state: state.clone(),
             taken,
+            refunded_in_parts: parts.parse().unwrap(),
             places: HashMap::new(),
         });
         *net.places.entry(from.clone()).or_default() -= amount;
         *net.places.entry(to.clone()).or_default() += amount;
     }
-    for ((user, number), Net { state, taken, places }) in &nets {
+    for ((user, number), Net { state, taken, refunded_in_parts, places }) in &nets {
         let net = |names: &[&str]| {
             names.iter().map(|name| places.get(*name).copied().unwrap_or_default()).sum::<i64>()
         };
-        let found = (net(&["balance", "available"]), net(&["held"]), net(&["revenue", "used"]));
+        let purse = net(&["balance", "available", "granted"]);
+        let found = (purse, net(&["held"]), net(&["revenue", "used"]));
+        let earned = taken - refunded_in_parts;
         let expected = match state.as_str() {
             "reserved" => (-taken, *taken, 0),
-            "committed" => (-taken, 0, *taken),
+            "committed" => (-earned, 0, earned),
             "refunded" | "expired" => (0, 0, 0),
             other => panic!("state {other}"),
         };
@@ -190,12 +213,31 @@ async fn top_ups_net_to_their_state(look: &Look) {
             "select t.user_id
              from top_ups t
              left join entries e on e.user_id = t.user_id and e.top_up_id = t.id
-             group by t.user_id, t.id, t.state, t.credited_kopecks
-             having coalesce(sum(e.amount), 0) <>
-                        case when t.state = 'settled' then t.credited_kopecks else 0 end",
+             group by t.user_id, t.id, t.state, t.credited_kopecks, t.bonus_kopecks,
+                      t.reversed_kopecks, t.reversed_bonus_kopecks
+             having coalesce(sum(case when e.from_account like 'clearing:%' then e.amount
+                                      when e.to_account like 'clearing:%' then -e.amount end), 0)
+                        <> case when t.state = 'settled' then t.credited_kopecks else 0 end
+                           - t.reversed_kopecks
+                 or coalesce(sum(case when e.from_account = 'promo' then e.amount
+                                      when e.to_account = 'promo' then -e.amount end), 0)
+                        <> t.bonus_kopecks - t.reversed_bonus_kopecks",
         )
         .await;
     assert!(wrong.is_empty(), "top-ups and their entries differ: {wrong:?}");
+    let wrong = look
+        .numbers(
+            "select t.user_id
+             from top_ups t
+             left join reversals v on v.user_id = t.user_id and v.top_up_id = t.id
+             group by t.user_id, t.id, t.refunded_minor_units, t.reversed_kopecks,
+                      t.reversed_bonus_kopecks
+             having coalesce(sum(v.refunded_minor_units), 0) <> t.refunded_minor_units
+                 or coalesce(sum(v.reversed_kopecks), 0) <> t.reversed_kopecks
+                 or coalesce(sum(v.reversed_bonus_kopecks), 0) <> t.reversed_bonus_kopecks",
+        )
+        .await;
+    assert!(wrong.is_empty(), "top-ups and their reversals differ: {wrong:?}");
     let unclaimed = look
         .numbers(
             "select count(*) from top_ups t
@@ -208,4 +250,41 @@ async fn top_ups_net_to_their_state(look: &Look) {
         )
         .await;
     assert_eq!(unclaimed, [[0]], "every settled top-up has claimed its payment");
+}
+
+async fn persons_and_promo_codes_have_their_entries(look: &Look) {
+    let without = look
+        .numbers(
+            "select count(*) from interventions i
+             where not exists (select 1 from entries e
+                               where e.user_id = i.user_id
+                                 and e.number = i.entry_number
+                                 and e.actor = i.actor
+                                 and e.amount = abs(i.amount)
+                                 and e.cause in ('adjustment', 'grant', 'refund'))",
+        )
+        .await;
+    assert_eq!(without, [[0]], "what a person did has its entry");
+    let miscounted = look
+        .texts(
+            "select p.code
+             from promo_codes p
+             left join redemptions r on r.code = p.code
+             group by p.code, p.redemptions
+             having count(r.user_id) <> p.redemptions",
+        )
+        .await;
+    assert!(miscounted.is_empty(), "promo codes count their redemptions: {miscounted:?}");
+    let without = look
+        .numbers(
+            "select count(*) from redemptions r
+             where r.kind = 'free_operations'
+               and not exists (select 1 from entries e
+                               where e.user_id = r.user_id
+                                 and e.number = r.entry_number
+                                 and e.amount = r.value
+                                 and e.cause = 'promo_code')",
+        )
+        .await;
+    assert_eq!(without, [[0]], "free operations of a promo code have their entry");
 }

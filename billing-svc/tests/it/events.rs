@@ -251,3 +251,39 @@ async fn streams_that_nobody_reads_hold_nobody_up(
     look.close().await;
     app.finish().await;
 }
+
+#[rstest]
+#[tokio::test]
+async fn an_event_says_how_things_were_whatever_has_happened_since(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = App::with_money(engine, 0).await;
+    let settled = app.settled(ANNA, 2 * PRICE, "pay:1").await;
+    let operation = app.reserve(ANNA, "test:1").await;
+    app.clock.advance(HALF_HOUR);
+    let committed = app.commit(&operation).await.unwrap();
+    app.refund_part(&operation, 300, "olga:1").await.unwrap();
+    app.reverse(&settled, "refund-1", 500).await.unwrap();
+
+    let mut stream = watch(&app).await;
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        let event = next(&mut stream).await;
+        acknowledge(&app, &[&event]).await;
+        told.push(event.what.unwrap());
+    }
+
+    let [What::TopUpSettled(top_up), _, What::OperationCommittedLate(late), part, reversed] =
+        &told[..]
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!(top_up.top_up.as_ref(), Some(&settled));
+    assert_eq!(late.operation.as_ref(), Some(&committed));
+    let What::OperationRefunded(part) = part else { panic!("{part:?}") };
+    assert_eq!(part.refunded_kopecks, 300);
+    let What::TopUpReversed(reversed) = reversed else { panic!("{reversed:?}") };
+    let now = reversed.top_up.as_ref().unwrap();
+    assert_eq!((reversed.reversed_kopecks, now.refunded_minor_units), (500, 500));
+    app.finish().await;
+}

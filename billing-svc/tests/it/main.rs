@@ -4,14 +4,24 @@
 #![allow(clippy::panic, reason = "a failed check is a failed test")]
 
 mod app;
+mod app_admin;
 mod books;
 mod database;
 
 mod accounts;
 mod reserving;
+mod dry_run;
+mod prices;
 mod ending;
 mod expiring;
 mod top_ups;
+mod reversals;
+mod promo;
+mod persons;
+mod batches;
+mod statement;
+mod stats;
+mod finding;
 mod events;
 mod bad_input;
 mod at_once;

@@ -159,6 +159,71 @@ async fn a_wrong_setting_stops_the_start_with_one_line_that_names_it() {
 }
 
 #[tokio::test]
+async fn a_price_list_that_cannot_be_used_stops_the_start_with_one_line_that_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prices.toml");
+    let line = "[[price]]\noperation_type = \"edit\"\nprice = \"5\"\n";
+    let twice = [line, line].concat();
+    let free = line.replace("edit", "add_text");
+    let rouble = line.replace("\"5\"", "5.00");
+    let unknown = format!("{line}colour = \"red\"\n");
+    let local = format!("{line}valid_from = 2026-12-01T00:00:00\n");
+    for (text, parts) in [
+        ("", ["line 1:", "nothing is sold"]),
+        ("price", ["line 1:", "not TOML"]),
+        (&twice, ["line 4:", "line 1 has the same"]),
+        (&free, ["line 2:", "add_text is free"]),
+        (&rouble, ["line 3:", "such as \"15.50\""]),
+        (&unknown, ["line 4:", "\"colour\" is not known"]),
+        (&local, ["line 4:", "with its offset"]),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let database = TestDatabase::create(Engine::Sqlite).await;
+        let mut command = binary(&database.url);
+        command.env("PRICES_FILE", &path);
+        let (succeeded, said) = run(command).await;
+        assert!(!succeeded, "{text}");
+        assert_eq!(said.trim().lines().count(), 1, "{said}");
+        for part in ["PRICES_FILE", "prices.toml"].into_iter().chain(parts) {
+            assert!(said.contains(part), "{part} is not in {said}");
+        }
+    }
+    for (name, part) in [("nobodys.toml", "cannot be read"), ("", "PRICES_FILE")] {
+        let database = TestDatabase::create(Engine::Sqlite).await;
+        let mut command = binary(&database.url);
+        command.env("PRICES_FILE", name);
+        let (succeeded, said) = run(command).await;
+        assert!(!succeeded && said.contains("PRICES_FILE") && said.contains(part), "{said}");
+        assert_eq!(said.trim().lines().count(), 1, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_price_list_is_served_and_what_begins_later_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prices.toml");
+    let now = "[[price]]\noperation_type = \"edit\"\nprice = \"15.50\"\n";
+    let later = now.replace("edit", "upscale") + "valid_from = 9999-01-01T00:00:00+03:00\n";
+    std::fs::write(&path, [now, &later].concat()).unwrap();
+    let database = TestDatabase::create(Engine::Sqlite).await;
+    let mut command = binary(&database.url);
+    command.env("PRICES_FILE", &path).env("PRICE_PER_OPERATION", "99");
+    let process = Process::start_with(command).await;
+
+    let prices = process.billing.list_prices(wire::ListPricesRequest {}).await.unwrap().prices;
+
+    let prices: Vec<_> = prices
+        .iter()
+        .map(|price| (&*price.operation_type, price.price_kopecks, price.valid_from.is_some()))
+        .collect();
+    assert_eq!(prices, [("edit", 1_550, false), ("upscale", 1_550, true)]);
+    let log = process.kill().await;
+    let warned: Vec<_> = log.iter().filter(|line| line.contains("PRICES_FILE")).collect();
+    assert_eq!(warned.len(), 1, "{log:#?}");
+    assert!(warned[0].contains("WARN") && warned[0].contains("upscale"), "{warned:?}");
+}
+
+#[tokio::test]
 async fn each_decision_is_one_line_that_says_what_was_taken_and_what_is_left() {
     let database = TestDatabase::create(Engine::Sqlite).await;
     let process = Process::start(&database).await;

@@ -17,3 +17,4 @@ mod refusing;
 mod running;
 mod with_billing;
 mod refunding;
+mod storm;

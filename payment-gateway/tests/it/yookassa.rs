@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -60,6 +60,8 @@ struct Inner {
     keys: HashMap<String, (Bytes, usize)>,
     faults: VecDeque<Fault>,
     down: bool,
+    /// How long a read takes.
+    slow: Duration,
     posts: Vec<(String, Bytes)>,
     captures: Vec<String>,
     gets: Vec<String>,
@@ -91,6 +93,11 @@ impl YooKassa {
     /// From now on nothing is answered but a proxy's page, or everything again.
     pub(crate) fn set_down(&self, down: bool) {
         self.inner().down = down;
+    }
+
+    /// From now on a read is answered so late.
+    pub(crate) fn set_slow(&self, slow: Duration) {
+        self.inner().slow = slow;
     }
 
     /// How many payments there are.
@@ -322,6 +329,8 @@ impl Inner {
 }
 
 async fn read(State(yookassa): State<YooKassa>, Path(id): Path<String>) -> Response {
+    let slow = yookassa.inner().slow;
+    tokio::time::sleep(slow).await;
     let mut inner = yookassa.inner();
     inner.gets.push(id.clone());
     match inner.payments.iter().find(|it| it["id"] == id.as_str()) {

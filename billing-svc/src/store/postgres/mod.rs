@@ -7,6 +7,9 @@ mod top_ups;
 mod promos;
 mod interventions;
 mod events;
+mod statement;
+mod search;
+mod stats;
 mod chain;
 mod verify;
 
@@ -21,6 +24,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 pub use verify::PostgresAudit;
 
+use super::stats::{STATS_CONNECTIONS, STATS_TIMEOUT};
 use super::{Answer, Engine, OpenError, StoreError, migrations};
 use crate::domain::Timestamp;
 
@@ -51,6 +55,8 @@ pub struct PostgresStore {
     batches: PgPool,
     writer: PgPool,
     reader: PgPool,
+    /// For what reads so much that readers must not wait behind it.
+    reports: PgPool,
     /// How many batches were begun.
     begun: Arc<AtomicU64>,
 }
@@ -68,8 +74,13 @@ impl PostgresStore {
         let batches = pool(BATCHES).connect_with(options.clone().options(LOOK_UPS));
         let batches = batches.await.map_err(OpenError::Unreachable)?;
         let writer = pool(WRITERS).connect_lazy_with(options.clone());
-        let reader = pool(READERS).connect_lazy_with(options);
-        let store = Self { batches, writer, reader, begun: Arc::default() };
+        let reader = pool(READERS).connect_lazy_with(options.clone());
+        let patient = format!("{}s", STATS_TIMEOUT.as_secs());
+        let reports = pool(STATS_CONNECTIONS).connect_lazy_with(options.options([
+            ("statement_timeout", patient.as_str()),
+            ("default_transaction_read_only", "on"),
+        ]));
+        let store = Self { batches, writer, reader, reports, begun: Arc::default() };
         check_schema(&store.batches).await?;
         Ok(store)
     }
@@ -148,6 +159,7 @@ impl Engine for PostgresStore {
         self.batches.close().await;
         self.writer.close().await;
         self.reader.close().await;
+        self.reports.close().await;
     }
 }
 

@@ -91,8 +91,8 @@ impl Promos for PostgresStore {
             "select ",
             rows::promo_code_columns!(),
             " from promo_codes p
-              where p.code > $1
-              order by p.code
+              where p.code collate \"C\" > $1
+              order by p.code collate \"C\"
               limit $2"
         ))
         .bind(after)

@@ -9,6 +9,9 @@ mod top_ups;
 mod promos;
 mod interventions;
 mod events;
+mod statement;
+mod search;
+mod stats;
 mod chain;
 mod verify;
 
@@ -23,6 +26,7 @@ use sqlx::{Connection as _, Sqlite, SqlitePool, Transaction};
 
 pub use verify::SqliteAudit;
 
+use super::stats::STATS_CONNECTIONS;
 use super::{Answer, Engine, OpenError, StoreError, migrations};
 use crate::domain::Timestamp;
 
@@ -35,6 +39,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct SqliteStore {
     writer: SqlitePool,
     reader: SqlitePool,
+    /// For what reads so much that readers must not wait behind it.
+    reports: SqlitePool,
     /// Held as long as the store is: the lock that keeps a second process out.
     _lock: Arc<File>,
 }
@@ -67,10 +73,12 @@ impl SqliteStore {
             .await
             .map_err(OpenError::Unreachable)?;
         migrations::sqlite().run(&writer).await.map_err(OpenError::Migration)?;
-        let reader = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .connect_lazy_with(options.create_if_missing(false).read_only(true));
-        Ok(Self { writer, reader, _lock: Arc::new(lock) })
+        let options = options.create_if_missing(false).read_only(true);
+        let readers = |connections: u32| {
+            SqlitePoolOptions::new().max_connections(connections).connect_lazy_with(options.clone())
+        };
+        let (reader, reports) = (readers(READERS), readers(STATS_CONNECTIONS));
+        Ok(Self { writer, reader, reports, _lock: Arc::new(lock) })
     }
 }
 
@@ -130,6 +138,7 @@ impl Engine for SqliteStore {
 
     async fn close(&self) {
         self.reader.close().await;
+        self.reports.close().await;
         self.writer.close().await;
     }
 }
