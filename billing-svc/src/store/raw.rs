@@ -134,8 +134,7 @@ pub const CLAIMS: &str = "\
     left join top_ups t
         on t.user_id = c.user_id
        and t.id = c.top_up_id
-    where c.provider > $1
-       or (c.provider = $1 and c.payment_id > $2)
+    where (c.provider, c.payment_id) > ($1, $2)
     order by c.provider, c.payment_id
     limit $3";
 

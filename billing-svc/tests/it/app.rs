@@ -208,6 +208,7 @@ impl App {
         let look = self.database.look().await;
         books::check(&look).await;
         look.close().await;
+        books::verify(&self.database).await;
         self.replica.stop().await;
         self.database.drop().await;
     }

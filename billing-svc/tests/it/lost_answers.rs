@@ -81,7 +81,8 @@ async fn behind_a_wire(app: &App) -> (Wire, Replica) {
     url.set_host(Some("127.0.0.1")).unwrap();
     url.set_port(Some(wire_to_database.address.port())).unwrap();
     url.set_query(Some("sslmode=disable"));
-    let terms = Terms { free_operations: 0, ..Terms::default() };
+    // The only commits are those that the test is about.
+    let terms = Terms { free_operations: 0, chain_every: None, ..Terms::default() };
     let replica = Replica::start(url.as_str(), terms, app.clock.clone()).await;
     (wire_to_database, replica)
 }

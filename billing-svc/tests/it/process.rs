@@ -14,7 +14,7 @@ use crate::app::{ANNA, PATIENCE, PRICE, open_top_up, reserve};
 use crate::books;
 use crate::database::{Engine, TestDatabase};
 
-fn binary(database_url: &str) -> Command {
+pub(crate) fn binary(database_url: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_billing-svc"));
     command
         .env_clear()
@@ -37,7 +37,7 @@ async fn run(mut command: Command) -> (bool, String) {
     (output.status.success(), String::from_utf8(said).unwrap())
 }
 
-async fn migrate(database: &TestDatabase) {
+pub(crate) async fn migrate(database: &TestDatabase) {
     let mut command = binary(&database.url);
     command.arg("migrate");
     let (succeeded, said) = run(command).await;
@@ -45,18 +45,18 @@ async fn migrate(database: &TestDatabase) {
 }
 
 /// A running process, and what it has said so far.
-struct Process {
+pub(crate) struct Process {
     child: Child,
-    billing: Billing,
+    pub(crate) billing: Billing,
     log: tokio::task::JoinHandle<Vec<String>>,
 }
 
 impl Process {
-    async fn start(database: &TestDatabase) -> Self {
+    pub(crate) async fn start(database: &TestDatabase) -> Self {
         Self::start_with(binary(&database.url)).await
     }
 
-    async fn start_with(mut command: Command) -> Self {
+    pub(crate) async fn start_with(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut said = Vec::new();
@@ -81,7 +81,7 @@ impl Process {
     }
 
     /// kill -9, and what it had said.
-    async fn kill(mut self) -> Vec<String> {
+    pub(crate) async fn kill(mut self) -> Vec<String> {
         self.child.kill().await.unwrap();
         self.log.await.unwrap()
     }
@@ -398,6 +398,7 @@ async fn killed_under_load_and_asked_again_nothing_is_lost_or_doubled(
     let operations = look.numbers("select count(*) from operation_records").await;
     assert_eq!(operations, [[USERS * ROUNDS]]);
     books::check(&look).await;
+    books::verify(&database).await;
     process.kill().await;
     look.close().await;
     database.drop().await;
@@ -434,6 +435,7 @@ async fn a_disk_that_was_full_for_a_while_is_written_again_without_a_restart() {
     process.billing.reserve(reserve(ANNA, "test:1")).await.unwrap();
     let look = database.look().await;
     books::check(&look).await;
+    books::verify(&database).await;
     assert_eq!(look.numbers("select count(*) from operation_records").await, [[1]]);
     look.close().await;
     process.kill().await;

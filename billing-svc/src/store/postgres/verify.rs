@@ -10,6 +10,13 @@ use crate::store::{Answer, OpenError};
 
 columns!(PgRow);
 
+/// A page is a span of users, which every key begins with, whatever the planner may think of tables
+/// that nobody has analysed yet.
+const IN_ORDER_OF_USER: &str = "\
+    set local enable_seqscan = off;
+    set local enable_hashjoin = off;
+    set local enable_mergejoin = off";
+
 /// A PostgreSQL database that is only read.
 #[derive(Clone, Debug)]
 pub struct PostgresAudit {
@@ -43,7 +50,9 @@ impl Audit for PostgresAudit {
     type Snapshot = PostgresSnapshot;
 
     async fn snapshot(&self) -> Answer<PostgresSnapshot> {
-        let tx = self.pool.begin_with("begin isolation level repeatable read, read only").await?;
+        let mut tx =
+            self.pool.begin_with("begin isolation level repeatable read, read only").await?;
+        sqlx::raw_sql(IN_ORDER_OF_USER).execute(&mut *tx).await?;
         Ok(PostgresSnapshot { tx })
     }
 
