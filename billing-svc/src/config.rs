@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use proto::service::config::{CommonConfig, duration};
 use secrecy::SecretString;
 
 use crate::domain::{Grant, Kopecks};
+use crate::ledger::verify::KeptHead;
 
 /// A hold never lives longer than a day.
 const HOLD_TTL_MAX: Duration = Duration::from_secs(86_400);
@@ -49,16 +51,73 @@ pub struct Config {
     #[arg(long, env, default_value = "30m", value_parser = hold_ttl)]
     pub hold_ttl: Duration,
 
+    /// How often the whole ledger is verified beside serving, such as `24h`; `off` for never.
+    #[arg(long, env, default_value = "24h")]
+    pub verify_every: Every,
+
+    /// How often the hash chains are extended over new entries, such as `1m`; `off` for never.
+    #[arg(long, env, default_value = "1m")]
+    pub chain_every: Every,
+
     #[command(flatten)]
     pub common: CommonConfig,
 }
 
 /// What to do instead of serving.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
+#[derive(Clone, Debug, Eq, PartialEq, Subcommand)]
 pub enum Command {
     /// Bring the database's schema to this version, and end.
     Migrate,
+    /// Prove the ledger from its rows, also beside a service that runs, and end: with 0 if
+    /// everything adds up, 1 if something does not, 2 if it could not look.
+    Verify(VerifyOptions),
 }
+
+/// What is verified, and how it is told.
+#[derive(Args, Clone, Debug, Default, Eq, PartialEq)]
+pub struct VerifyOptions {
+    /// How findings are written: `table`, or `json` with an object a line.
+    #[arg(long, default_value = "table")]
+    pub format: ReportFormat,
+
+    /// Only this user.
+    #[arg(long)]
+    pub user: Option<i64>,
+
+    /// A head of a chain that was kept from the log, as `user:number:hash`. May be repeated.
+    #[arg(long)]
+    pub head: Vec<KeptHead>,
+}
+
+/// How findings are written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum ReportFormat {
+    /// For a person.
+    #[default]
+    Table,
+    /// A JSON object a line.
+    Json,
+}
+
+/// How often something is done, if ever.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Every(pub Option<Duration>);
+
+impl FromStr for Every {
+    type Err = NotATime;
+
+    fn from_str(text: &str) -> Result<Self, NotATime> {
+        match text {
+            "off" | "0" => Ok(Self(None)),
+            _ => duration(text).map(|every| Self(Some(every))).map_err(|_| NotATime),
+        }
+    }
+}
+
+/// A text that does not say how often.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("expected a span of time such as 1m, 24h or 7d, or off")]
+pub struct NotATime;
 
 fn price(text: &str) -> Result<Kopecks, String> {
     Kopecks::parse_roubles(text).map_err(|error| error.to_string())
@@ -86,6 +145,17 @@ mod tests {
         assert_eq!(config.free_operations_count, Grant::new(4).unwrap());
         assert_eq!(config.hold_ttl, Duration::from_secs(1_800));
         assert_eq!(config.command, None);
+        assert_eq!(config.verify_every, Every(Some(Duration::from_secs(86_400))));
+        assert_eq!(config.chain_every, Every(Some(Duration::from_secs(60))));
+    }
+
+    #[test]
+    fn what_is_done_beside_serving_can_be_switched_off() {
+        for off in ["off", "0"] {
+            let argument = format!("--verify-every={off}");
+            let config = Config::try_parse_from(["billing-svc", &argument]).unwrap();
+            assert_eq!(config.verify_every, Every(None));
+        }
     }
 
     #[test]
@@ -99,6 +169,8 @@ mod tests {
             ["--hold-ttl", "25h"],
             ["--hold-ttl", "soon"],
             ["--billing-listen", "localhost"],
+            ["--verify-every", "daily"],
+            ["--chain-every", "-1m"],
         ] {
             let argument = format!("{name}={value}");
             assert!(Config::try_parse_from(["billing-svc", &argument]).is_err(), "{argument}");

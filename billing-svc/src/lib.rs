@@ -11,4 +11,5 @@ pub mod grpc;
 pub mod config;
 pub mod price_file;
 pub mod server;
+pub mod report;
 pub mod process;

@@ -8,9 +8,10 @@ use proto::service::shutdown::Shutdown;
 use secrecy::ExposeSecret as _;
 
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, VerifyOptions};
 use crate::ledger::Rules;
 use crate::price_file::{self, PriceFileError};
+use crate::report::{self, Verdict};
 use crate::server::{self, Database, Listeners, QUEUE_MAX, SWEEP_EVERY, Settings};
 
 /// Brings the database's schema to this version.
@@ -21,6 +22,15 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
     Database::migrate(config.database_url.expose_secret()).await?;
     tracing::info!("the schema is up to date");
     Ok(())
+}
+
+/// Proves the ledger, and writes what it finds to standard output.
+///
+/// # Errors
+/// When it could not look.
+pub async fn verify(config: &Config, options: &VerifyOptions) -> anyhow::Result<Verdict> {
+    let mut out = std::io::stdout();
+    report::verify(config.database_url.expose_secret(), options, &mut out).await
 }
 
 /// Serves until a signal says that it is over.
@@ -41,6 +51,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         clock: Arc::new(SystemClock),
         sweep_every: SWEEP_EVERY,
         queue_max: QUEUE_MAX,
+        verify_every: config.verify_every.0,
+        chain_every: config.chain_every.0,
     };
     let address = listeners.grpc.local_addr().context("read the gRPC address")?;
     tracing::info!(grpc.listen = %address, "serving");

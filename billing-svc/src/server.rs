@@ -32,6 +32,8 @@ const REQUEST_MAX_BYTES: usize = 1024 * 1024;
 /// Calls that outlive the time to drain keep the writer from ending, and a probe that was only
 /// half asked the admin address; nobody waits for them.
 const WRITE_OUT_MAX: Duration = Duration::from_secs(3);
+/// What is not chained by then is found at the next start.
+const CHAIN_OUT_MAX: Duration = Duration::from_secs(1);
 /// A connection whose other end is gone cannot be closed in good order.
 const CLOSE_MAX: Duration = Duration::from_secs(3);
 const SKEW_CHECK_EVERY: Duration = Duration::from_secs(10);
@@ -52,6 +54,10 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
     pub sweep_every: Duration,
     pub queue_max: usize,
+    /// How often the whole ledger is verified, if ever.
+    pub verify_every: Option<Duration>,
+    /// How often the hash chains are extended, if ever.
+    pub chain_every: Option<Duration>,
 }
 
 /// The database of either engine.
@@ -87,7 +93,7 @@ impl Database {
     }
 }
 
-fn is_postgres(url: &str) -> bool {
+pub(crate) fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
@@ -133,6 +139,14 @@ async fn serve_on<S: Store>(
     let mut beside = JoinSet::new();
     let sweep = ledger::sweep(ledger.clone(), settings.sweep_every, shutdown.clone());
     beside.spawn(sweep.map(Ok));
+    if let Some(every) = settings.verify_every {
+        let verify = ledger::verify::verify_periodically(store.audit(), every, shutdown.clone());
+        beside.spawn(verify.map(Ok));
+    }
+    let chainer = ledger.chainer();
+    if let Some(every) = settings.chain_every {
+        beside.spawn(chainer.clone().run(every, shutdown.clone()).map(Ok));
+    }
     let watch = watch_clock(store.clone(), clock, readiness.clone(), shutdown.clone());
     beside.spawn(watch.map(Ok));
     beside.spawn(admin::serve(listeners.admin, readiness, shutdown.clone()));
@@ -164,6 +178,9 @@ async fn serve_on<S: Store>(
         tracing::warn!("callers still held on when time to shut down was over");
         writing.abort();
     }
+    if settings.chain_every.is_some() {
+        chainer.flush(CHAIN_OUT_MAX).await;
+    }
     if tokio::time::timeout(CLOSE_MAX, store.close()).await.is_err() {
         tracing::warn!("connections to the database were still busy at the end");
     }
@@ -179,7 +196,9 @@ async fn died_early(
     if shutdown.is_requested() {
         return std::future::pending().await;
     }
-    anyhow::anyhow!("the sweeper, the watch over the clock or the admin address ended: {ended:?}")
+    anyhow::anyhow!(
+        "something beside gRPC ended, such as the sweeper or the admin address: {ended:?}"
+    )
 }
 
 /// Keeps the process out of service while its clock is not the database's.

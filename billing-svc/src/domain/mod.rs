@@ -22,8 +22,12 @@ mod promo;
 mod intervention;
 mod event;
 mod sales;
+mod chain;
 
 pub use account::{Account, Grant, Profile};
+pub use chain::{
+    ChainHash, EntryLink, InterventionLink, NotAHash, OperationLink, RedemptionLink, TopUpLink,
+};
 pub use entry::{Cause, Entry, Movement, Place, Subject, Unit};
 pub use event::{Event, EventKind, EventNumber};
 pub use ids::{

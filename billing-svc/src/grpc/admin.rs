@@ -10,7 +10,7 @@ use tonic::service::Interceptor;
 use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Request, Response, Status};
 
-use super::{Answer, Service, answers, pages, promo_requests, stats};
+use super::{Answer, Service, answers, pages, promo_requests, requests, stats};
 use crate::store::Store;
 
 /// Which operators' tool calls.
@@ -138,9 +138,16 @@ impl<S: Store> AdminService for Service<S> {
 
     async fn verify_ledger(
         &self,
-        _request: Request<wire::VerifyLedgerRequest>,
+        request: Request<wire::VerifyLedgerRequest>,
     ) -> Answer<wire::VerifyLedgerResponse> {
-        Err(Status::unimplemented("comes with the next commits"))
+        let request = request.into_inner();
+        let limit = pages::verify_limit(request.page_size)?;
+        let place = pages::verify_place(&request.page_token)?;
+        let page = match request.user_id {
+            0 => self.ledger.verify_page(&place, limit).await?,
+            id => self.ledger.verify_user(requests::user(id)?).await?,
+        };
+        Ok(Response::new(answers::verified(page)))
     }
 }
 

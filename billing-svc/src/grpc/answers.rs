@@ -7,7 +7,7 @@ use crate::domain::{
     Event, EventKind, Operation, OperationState, PaymentSource, Price, PromoCode, PromoEffect,
     Redemption, Timestamp, TopUp, TopUpState, Unit, UserId,
 };
-use crate::ledger::{Standing, Terms};
+use crate::ledger::{Standing, Terms, verify};
 use crate::store::StatementEntry;
 
 pub(super) fn account(standing: Standing) -> wire::Account {
@@ -89,6 +89,23 @@ pub(super) fn promo_code(code: PromoCode) -> wire::PromoCode {
         stopped_at,
         stopped_by,
         stop_reason,
+    }
+}
+
+/// One page of the proof.
+pub(super) fn verified(page: verify::Page) -> wire::VerifyLedgerResponse {
+    let finding = |finding: verify::Finding| wire::LedgerFinding {
+        user_id: finding.user,
+        invariant: finding.invariant.as_str().to_owned(),
+        row: finding.row,
+        found: finding.found,
+        expected: finding.expected,
+    };
+    wire::VerifyLedgerResponse {
+        users: i64::try_from(page.totals.users).unwrap_or(i64::MAX),
+        entries: i64::try_from(page.totals.entries).unwrap_or(i64::MAX),
+        findings: page.findings.into_iter().map(finding).collect(),
+        next_page_token: page.next.map(|place| place.to_string()).unwrap_or_default(),
     }
 }
 

@@ -7,6 +7,7 @@ use tonic::Status;
 use super::requests;
 use super::status::invalid;
 use crate::domain::{Operation, PromoCode, PromoCodeName, Timestamp, TopUp};
+use crate::ledger::verify;
 use crate::store::{OpenTopUps, StatementEntry, StatementPage, TopUpPlace};
 
 /// No message is larger than 1 MiB; pages end before.
@@ -48,6 +49,19 @@ fn limit(page_size: i32, (default, max): (i32, i32)) -> Read<Limit> {
         size if (1..=max).contains(&size) => Ok(Limit(size)),
         _ => Err(invalid("page_size", &format!("must be 1 to {max}, or 0 for {default}"))),
     }
+}
+
+/// Users of a page of the proof.
+pub(super) fn verify_limit(page_size: i32) -> Read<i64> {
+    limit(page_size, (100, 1_000)).map(|limit| i64::from(limit.0))
+}
+
+/// Where a page of the proof begins.
+pub(super) fn verify_place(page_token: &str) -> Read<verify::Place> {
+    if page_token.is_empty() {
+        return Ok(verify::Place::START);
+    }
+    page_token.parse().map_err(|_| not_a_token())
 }
 
 pub(super) fn promo_codes_limit(page_size: i32) -> Read<Limit> {

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::books::Books;
+use super::chain::Unchained;
 use super::changes::{Changes, Effects};
 use super::decision::{Job, Line, count};
 use super::needs::Needs;
@@ -31,6 +32,7 @@ pub struct Writer<S> {
     pub(super) rules: Arc<Rules>,
     pub(super) waiting: mpsc::Receiver<Box<dyn Job>>,
     pub(super) news: watch::Sender<u64>,
+    pub(super) unchained: Unchained,
 }
 
 impl<S: Store> Writer<S> {
@@ -100,6 +102,7 @@ impl<S: Store> Writer<S> {
         }
         flush(&self.store, &mut tx, &books.changes()).await?;
         self.store.commit(tx).await?;
+        self.unchained.note(&books.entries);
         Ok(books.into_effects())
     }
 

@@ -33,6 +33,9 @@ mod reports;
 mod events;
 mod sweep;
 mod in_process;
+mod links;
+mod chain;
+pub mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +46,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use batch::Writer;
 pub use books::Standing;
 pub use cancel::Cancel;
+pub use chain::Chainer;
 pub use commit::Commit;
 pub use error::BillingError;
 pub use extend::Extend;
@@ -61,6 +65,7 @@ pub use sweep::sweep;
 use crate::clock::Clock;
 use crate::domain::{Grant, Price, PriceList};
 use crate::store::Store;
+use chain::Unchained;
 pub(crate) use decision::Decision;
 use decision::{Job, Pending};
 use group::{Group, GroupAnswer};
@@ -87,6 +92,7 @@ pub struct Ledger<S> {
     queue: mpsc::Sender<Box<dyn Job>>,
     /// Changes whenever an event may have become lendable.
     news: watch::Sender<u64>,
+    unchained: Unchained,
 }
 
 /// Opens the books. The writer has to be run for anything to be written; it ends when the last
@@ -100,14 +106,16 @@ pub fn open<S: Store>(
     let (queue, waiting) = mpsc::channel(queue_max);
     let rules = Arc::new(rules);
     let news = watch::Sender::new(0);
+    let unchained = Unchained::default();
     let writer = Writer {
         store: store.clone(),
         clock: Arc::clone(&clock),
         rules: Arc::clone(&rules),
         waiting,
         news: news.clone(),
+        unchained: unchained.clone(),
     };
-    (Ledger { store, clock, rules, queue, news }, writer)
+    (Ledger { store, clock, rules, queue, news, unchained }, writer)
 }
 
 impl<S: Store> Ledger<S> {
@@ -150,6 +158,16 @@ impl<S: Store> Ledger<S> {
             decision::count(D::NAME, refusal.outcome());
             refusal
         })
+    }
+
+    /// Who extends the chains of hashes over what is written. It does not keep the writer from
+    /// ending.
+    pub fn chainer(&self) -> Chainer<S> {
+        Chainer {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            unchained: self.unchained.clone(),
+        }
     }
 
     /// What is sold: what holds now, then what is announced.

@@ -1,7 +1,9 @@
 //! The schema of both engines: the same numbers, one change a file, forward only.
 
 use sqlx::SqlSafeStr as _;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{AppliedMigration, MigrateError, Migration, MigrationType, Migrator};
+
+use super::OpenError;
 
 macro_rules! migrations {
     ($engine:literal: $($version:literal $name:literal),* $(,)?) => {
@@ -46,6 +48,7 @@ macro_rules! of_engine {
             23 "0023_create_chain_heads",
             24 "0024_index_profiles_by_email",
             28 "0028_index_entries_by_time",
+            29 "0029_summarize_entries_as_they_come",
             30 "0030_create_holds",
             31 "0031_fill_holds",
             32 "0032_drop_index_of_living_holds",
@@ -62,6 +65,20 @@ pub(super) fn sqlite() -> Migrator {
 /// The schema on PostgreSQL.
 pub(super) fn postgres() -> Migrator {
     of_engine!("postgres")
+}
+
+/// Whether all of `migrator` was applied; a newer version may have applied more.
+pub(super) fn check(
+    migrator: &Migrator,
+    applied: Result<Vec<AppliedMigration>, MigrateError>,
+) -> Result<(), OpenError> {
+    let applied = applied.map_err(|_no_such_table| OpenError::NotMigrated)?;
+    let is_applied = |version| applied.iter().any(|migration| migration.version == version);
+    if migrator.iter().all(|migration| is_applied(migration.version)) {
+        Ok(())
+    } else {
+        Err(OpenError::NotMigrated)
+    }
 }
 
 fn migrator(migrations: Vec<Migration>) -> Migrator {

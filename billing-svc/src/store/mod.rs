@@ -14,6 +14,9 @@ mod statement;
 mod search;
 mod stats;
 mod migrations;
+pub mod raw;
+pub mod verify;
+pub mod chain;
 pub mod sqlite;
 pub mod postgres;
 mod error;
@@ -27,6 +30,9 @@ pub use promos::Promos;
 pub use search::Search;
 pub use statement::{StatementEntry, StatementPage, Statements};
 pub use stats::{Stats, StatsPeriod};
+
+use chain::ChainHeads;
+use verify::Audit;
 
 use crate::domain::{
     Account, Entry, Event, EventNumber, IdempotencyKey, Operation, OperationId, OperationState,
@@ -55,6 +61,12 @@ pub trait Engine: Clone + Debug + Send + Sync + 'static {
 
     /// What time the database has, if it has a clock of its own.
     fn database_time(&self) -> impl Future<Output = Answer<Option<Timestamp>>> + Send;
+
+    /// How it is read for proof.
+    type Audit: Audit;
+
+    /// The same database, to be read for proof.
+    fn audit(&self) -> Self::Audit;
 
     /// Closes every connection.
     fn close(&self) -> impl Future<Output = ()> + Send;
@@ -369,11 +381,14 @@ pub struct Lease {
 
 /// Everything that the service asks of a database.
 pub trait Store:
-    Accounts + Operations + TopUps + Promos + Interventions + Events + Reports
+    Accounts + Operations + TopUps + Promos + Interventions + Events + ChainHeads + Reports
 {
 }
 
-impl<S: Accounts + Operations + TopUps + Promos + Interventions + Events + Reports> Store for S {}
+impl<S> Store for S where
+    S: Accounts + Operations + TopUps + Promos + Interventions + Events + ChainHeads + Reports
+{
+}
 
 /// What is only read.
 pub trait Reports: Statements + Search + Stats {}

@@ -58,6 +58,8 @@ pub(crate) struct Terms {
     pub(crate) hold_ttl: Duration,
     pub(crate) sweep_every: Duration,
     pub(crate) queue_max: usize,
+    pub(crate) verify_every: Option<Duration>,
+    pub(crate) chain_every: Option<Duration>,
     /// The text of a price list; everything at one price without.
     pub(crate) prices: Option<&'static str>,
 }
@@ -71,6 +73,9 @@ impl Default for Terms {
             // Never, unless a test is about it.
             sweep_every: Duration::from_secs(3_600),
             queue_max: server::QUEUE_MAX,
+            verify_every: None,
+            // So often that most tests end with chains to be proven.
+            chain_every: Some(Duration::from_millis(20)),
             prices: None,
         }
     }
@@ -118,6 +123,8 @@ impl Replica {
             clock,
             sweep_every: terms.sweep_every,
             queue_max: terms.queue_max,
+            verify_every: terms.verify_every,
+            chain_every: terms.chain_every,
         };
         let shutdown = Shutdown::new();
         let serving = tokio::spawn(server::serve(listeners, database, settings, shutdown.clone()));
@@ -206,6 +213,7 @@ impl App {
         let look = self.database.look().await;
         books::check(&look).await;
         look.close().await;
+        books::verify(&self.database).await;
         self.replica.stop().await;
         self.database.drop().await;
     }

@@ -2,7 +2,17 @@
 
 use std::collections::HashMap;
 
-use crate::database::Look;
+use billing_svc::config::VerifyOptions;
+use billing_svc::report::{self, Verdict};
+
+use crate::database::{Look, TestDatabase};
+
+/// Lets `billing-svc verify` look too, beside whoever serves the database.
+pub(crate) async fn verify(database: &TestDatabase) {
+    let mut said = Vec::new();
+    let verdict = report::verify(&database.url, &VerifyOptions::default(), &mut said).await;
+    assert_eq!(verdict.unwrap(), Verdict::Clean, "{}", String::from_utf8(said).unwrap());
+}
 
 /// Checks every account: its entries sum to what it has, its open operations to what it holds,
 /// each operation's and top-up's entries net to what its state says, and numbers have no gaps.

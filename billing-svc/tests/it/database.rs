@@ -2,7 +2,7 @@
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection as _, PgConnection, PgPool, SqlitePool};
+use sqlx::{Connection as _, PgConnection, PgPool, SqliteConnection, SqlitePool};
 use std::str::FromStr as _;
 
 /// The engines that every promise is kept on.
@@ -11,6 +11,13 @@ pub(crate) enum Engine {
     Sqlite,
     Postgres,
 }
+
+const FILE: &str = "billing.db";
+const DROP_CHECKS: &str = "do $$ declare c record; begin
+    for c in select conrelid::regclass as t, conname from pg_constraint
+             where contype = 'c' and connamespace = 'public'::regnamespace
+    loop execute format('alter table %s drop constraint if exists %I', c.t, c.conname); end loop;
+end $$";
 
 /// Where PostgreSQL for tests is reached; databases are made there, and dropped.
 #[expect(clippy::disallowed_methods, reason = "tests have no config.rs")]
@@ -28,7 +35,7 @@ pub(crate) struct TestDatabase {
     pub(crate) url: String,
     name: String,
     /// Where the SQLite file lies.
-    _folder: Option<tempfile::TempDir>,
+    folder: Option<tempfile::TempDir>,
 }
 
 impl TestDatabase {
@@ -36,22 +43,22 @@ impl TestDatabase {
         match engine {
             Engine::Sqlite => {
                 let folder = tempfile::tempdir().unwrap();
-                let url = format!("sqlite://{}", folder.path().join("billing.db").display());
-                Self { engine, url, name: String::new(), _folder: Some(folder) }
+                let url = format!("sqlite://{}", folder.path().join(FILE).display());
+                Self { engine, url, name: String::new(), folder: Some(folder) }
             }
             Engine::Postgres => {
                 let name = format!("billing_{}", uuid::Uuid::new_v4().simple());
                 admin(format!("create database {name}")).await;
                 let url = url::Url::parse(&admin_url()).unwrap();
                 let url = url.join(&format!("/{name}")).unwrap().to_string();
-                Self { engine, url, name, _folder: None }
+                Self { engine, url, name, folder: None }
             }
         }
     }
 
     /// One on a PostgreSQL that the test has started itself, and ends.
     pub(crate) fn elsewhere(url: String) -> Self {
-        Self { engine: Engine::Postgres, url, name: String::new(), _folder: None }
+        Self { engine: Engine::Postgres, url, name: String::new(), folder: None }
     }
 
     /// A look at the tables, past the service.
@@ -65,6 +72,46 @@ impl TestDatabase {
                 let options = PgConnectOptions::from_str(&self.url).unwrap();
                 let pool = PgPoolOptions::new().max_connections(2);
                 Look::Postgres(pool.connect_with(options).await.unwrap())
+            }
+        }
+    }
+
+    /// A copy with the same rows. Nobody may serve it meanwhile.
+    pub(crate) async fn copy(&self) -> Self {
+        match &self.folder {
+            Some(folder) => {
+                let copy = Self::create(self.engine).await;
+                let new_folder = copy.folder.as_ref().unwrap().path();
+                std::fs::copy(folder.path().join(FILE), new_folder.join(FILE)).unwrap();
+                copy
+            }
+            None => {
+                let name = format!("billing_{}", uuid::Uuid::new_v4().simple());
+                admin(format!("create database {name} template {}", self.name)).await;
+                let url = url::Url::parse(&self.url).unwrap();
+                let url = url.join(&format!("/{name}")).unwrap().to_string();
+                Self { engine: self.engine, url, name, folder: None }
+            }
+        }
+    }
+
+    /// Changes rows past the service and past what the schema checks.
+    pub(crate) async fn tamper(&self, sql: &str) {
+        match self.engine {
+            Engine::Sqlite => {
+                let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+                sqlx::raw_sql("pragma ignore_check_constraints = on")
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
+                sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+            Engine::Postgres => {
+                let mut connection = PgConnection::connect(&self.url).await.unwrap();
+                sqlx::raw_sql(DROP_CHECKS).execute(&mut connection).await.unwrap();
+                sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
             }
         }
     }

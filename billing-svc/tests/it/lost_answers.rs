@@ -9,9 +9,9 @@ use crate::app::{ANNA, App, PATIENCE, PRICE, Terms, reserve};
 use crate::database::Engine;
 use crate::wire::behind_a_wire;
 
-/// A user without free operations.
+/// A user without free operations; the only commits are those that the test is about.
 fn terms() -> Terms {
-    Terms { free_operations: 0, ..Terms::default() }
+    Terms { free_operations: 0, chain_every: None, ..Terms::default() }
 }
 
 #[tokio::test]

@@ -144,7 +144,7 @@ async fn get(admin_url: &str, path: &str) -> String {
     answer
 }
 
-async fn wait_for(admin_url: &str, path: &str, part: &str) -> String {
+pub(crate) async fn wait_for(admin_url: &str, path: &str, part: &str) -> String {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let answer = get(admin_url, path).await;

@@ -399,6 +399,7 @@ async fn killed_under_load_and_asked_again_nothing_is_lost_or_doubled(
     let operations = look.numbers("select count(*) from operation_records").await;
     assert_eq!(operations, [[USERS * ROUNDS]]);
     books::check(&look).await;
+    books::verify(&database).await;
     process.kill().await;
     look.close().await;
     database.drop().await;
@@ -435,6 +436,7 @@ async fn a_disk_that_was_full_for_a_while_is_written_again_without_a_restart() {
     process.billing.reserve(reserve(ANNA, "test:1")).await.unwrap();
     let look = database.look().await;
     books::check(&look).await;
+    books::verify(&database).await;
     assert_eq!(look.numbers("select count(*) from operation_records").await, [[1]]);
     look.close().await;
     process.kill().await;

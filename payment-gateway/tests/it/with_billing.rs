@@ -97,6 +97,8 @@ async fn serve(folder: &Path, grpc: TcpListener) -> (Shutdown, JoinHandle<anyhow
         clock: Arc::new(SystemClock),
         sweep_every: HOUR,
         queue_max: QUEUE_MAX,
+        verify_every: None,
+        chain_every: None,
     };
     let shutdown = Shutdown::new();
     let serving = server::serve(Listeners { grpc, admin }, database, settings, shutdown.clone());

@@ -10,15 +10,19 @@ mod events;
 mod statement;
 mod search;
 mod stats;
+mod chain;
+mod verify;
 
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::migrate::{Migrate as _, Migrator};
+use sqlx::migrate::Migrate as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
+
+pub use verify::PostgresAudit;
 
 use super::stats::{STATS_CONNECTIONS, STATS_TIMEOUT};
 use super::{Answer, Engine, OpenError, StoreError, migrations};
@@ -77,23 +81,16 @@ impl PostgresStore {
             ("default_transaction_read_only", "on"),
         ]));
         let store = Self { batches, writer, reader, reports, begun: Arc::default() };
-        store.check_schema(&migrations::postgres()).await?;
+        check_schema(&store.batches).await?;
         Ok(store)
     }
+}
 
-    async fn check_schema(&self, migrator: &Migrator) -> Result<(), OpenError> {
-        let mut connection = self.batches.acquire().await.map_err(OpenError::Unreachable)?;
-        let applied = connection
-            .list_applied_migrations(&migrator.table_name)
-            .await
-            .map_err(|_no_such_table| OpenError::NotMigrated)?;
-        let is_applied = |version| applied.iter().any(|migration| migration.version == version);
-        if migrator.iter().all(|migration| is_applied(migration.version)) {
-            Ok(())
-        } else {
-            Err(OpenError::NotMigrated)
-        }
-    }
+async fn check_schema(pool: &PgPool) -> Result<(), OpenError> {
+    let migrator = migrations::postgres();
+    let mut connection = pool.acquire().await.map_err(OpenError::Unreachable)?;
+    let applied = connection.list_applied_migrations(&migrator.table_name).await;
+    migrations::check(&migrator, applied)
 }
 
 /// Brings the schema of the database at `url` to this version.
@@ -150,6 +147,12 @@ impl Engine for PostgresStore {
                 .fetch_one(&self.reader)
                 .await?;
         Ok(Some(Timestamp::from_micros(micros)))
+    }
+
+    type Audit = PostgresAudit;
+
+    fn audit(&self) -> PostgresAudit {
+        PostgresAudit::of(&self.reader)
     }
 
     async fn close(&self) {

@@ -12,6 +12,8 @@ mod events;
 mod statement;
 mod search;
 mod stats;
+mod chain;
+mod verify;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
@@ -21,6 +23,8 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, Sqlite, SqlitePool, Transaction};
+
+pub use verify::SqliteAudit;
 
 use super::stats::STATS_CONNECTIONS;
 use super::{Answer, Engine, OpenError, StoreError, migrations};
@@ -47,18 +51,7 @@ impl SqliteStore {
     /// # Errors
     /// When another process has it, or it cannot be used.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
-        // The driver would take any other text for the name of a file.
-        if !url.starts_with("sqlite:") {
-            return Err(OpenError::Address);
-        }
-        let options = SqliteConnectOptions::from_str(url).map_err(|_| OpenError::Address)?;
-        let is_a_file = url.starts_with("sqlite:")
-            && !options.get_filename().as_os_str().is_empty()
-            && !url.contains(":memory:")
-            && !url.contains("mode=memory");
-        if !is_a_file {
-            return Err(OpenError::Address);
-        }
+        let options = file(url)?;
         let lock = lock(options.get_filename())?;
         let options = options
             .create_if_missing(true)
@@ -87,6 +80,19 @@ impl SqliteStore {
         let (reader, reports) = (readers(READERS), readers(STATS_CONNECTIONS));
         Ok(Self { writer, reader, reports, _lock: Arc::new(lock) })
     }
+}
+
+/// The file at `url`.
+fn file(url: &str) -> Result<SqliteConnectOptions, OpenError> {
+    // The driver would take any other text for the name of a file.
+    if !url.starts_with("sqlite:") {
+        return Err(OpenError::Address);
+    }
+    let options = SqliteConnectOptions::from_str(url).map_err(|_| OpenError::Address)?;
+    let is_a_file = !options.get_filename().as_os_str().is_empty()
+        && !url.contains(":memory:")
+        && !url.contains("mode=memory");
+    if is_a_file { Ok(options) } else { Err(OpenError::Address) }
 }
 
 /// Takes the lock file beside the database; the system lets go of it when the process ends,
@@ -122,6 +128,12 @@ impl Engine for SqliteStore {
 
     async fn database_time(&self) -> Answer<Option<Timestamp>> {
         Ok(None)
+    }
+
+    type Audit = SqliteAudit;
+
+    fn audit(&self) -> SqliteAudit {
+        SqliteAudit::of(&self.reader)
     }
 
     async fn close(&self) {
