@@ -139,6 +139,7 @@ impl Crowd {
         assert_eq!(compare_all(&mut world, &caller, &look).await, Ok(()));
         books::check(&look).await;
         look.close().await;
+        books::verify(database).await;
         (self.answered.load(Ordering::SeqCst), self.repeated.load(Ordering::SeqCst))
     }
 }

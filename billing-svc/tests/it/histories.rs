@@ -296,7 +296,8 @@ async fn report(engine: Engine, seed: u64, rounds: &[Round], found: Difference) 
     text
 }
 
-async fn run(engine: Engine, seed: u64, operations: u64) {
+/// Runs at least so many operations, and answers how many.
+async fn run(engine: Engine, seed: u64, operations: u64) -> u64 {
     let both = Both::start(engine).await;
     let mut generator = Generator::new(seed, both.app.now());
     let mut rounds = vec![generator.first_round()];
@@ -315,7 +316,7 @@ async fn run(engine: Engine, seed: u64, operations: u64) {
     if let Err(found) = ended {
         panic!("{}", report(engine, seed, &rounds, found).await);
     }
-    println!("{done} operations on {engine:?}, seed {seed}");
+    done
 }
 
 #[rstest]
@@ -324,7 +325,11 @@ async fn random_histories_are_answered_and_stored_as_the_rules_say(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {
     let seed = number_from_environment("PROPERTY_SEED", SEED);
-    run(engine, seed, number_from_environment("PROPERTY_OPERATIONS", 100_000)).await;
+    let operations = number_from_environment("PROPERTY_OPERATIONS", 100_000);
+
+    let done = run(engine, seed, operations).await;
+
+    println!("{done} operations on {engine:?}, seed {seed}");
 }
 
 #[rstest]

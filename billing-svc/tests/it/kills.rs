@@ -13,8 +13,11 @@ const USERS: i64 = 12;
 const KILLS_A_ROUND: u64 = 5;
 const SEED: u64 = 9;
 
-/// Kills and starts again, for as long as it takes.
-async fn kill_again_and_again(database: &TestDatabase, mut postgres: Option<&mut OwnPostgres>) {
+/// Kills and starts again, for as long as it takes, and says what happened.
+async fn kill_again_and_again(
+    database: &TestDatabase,
+    mut postgres: Option<&mut OwnPostgres>,
+) -> String {
     migrate(database).await;
     let mut process = Some(Process::start(database).await);
     // The shipped binary's own price and free operations, and the machine's clock.
@@ -45,9 +48,9 @@ async fn kill_again_and_again(database: &TestDatabase, mut postgres: Option<&mut
     }
     crowd.goes_on_for(50).await;
     let (answered, repeated) = crowd.end(database).await;
-    println!("{kills} kills, {answered} calls answered, {repeated} times asked again");
     assert!(repeated > 0, "some were not answered at first");
     process.unwrap().kill().await;
+    format!("{kills} kills, {answered} calls answered, {repeated} times asked again")
 }
 
 #[tokio::test]
@@ -55,8 +58,9 @@ async fn campaign_of_killing_the_service_and_postgresql_loses_and_doubles_nothin
     let mut postgres = OwnPostgres::start().await;
     let database = TestDatabase::elsewhere(postgres.url.clone());
 
-    kill_again_and_again(&database, Some(&mut postgres)).await;
+    let happened = kill_again_and_again(&database, Some(&mut postgres)).await;
 
+    println!("{happened}");
     postgres.kill().await;
 }
 
@@ -64,7 +68,8 @@ async fn campaign_of_killing_the_service_and_postgresql_loses_and_doubles_nothin
 async fn campaign_of_killing_the_service_on_sqlite_loses_and_doubles_nothing() {
     let database = TestDatabase::create(Engine::Sqlite).await;
 
-    kill_again_and_again(&database, None).await;
+    let happened = kill_again_and_again(&database, None).await;
 
+    println!("{happened}");
     database.drop().await;
 }

@@ -62,7 +62,7 @@ impl World {
         let user = self.user(r.user_id)?;
         let mut given: Vec<_> = user.redemptions.iter().filter(|g| is_active(g, now)).collect();
         given.sort_by(|a, b| a.code.cmp(&b.code));
-        let effect = |g: &wire::Redemption| g.effect.as_ref().and_then(|e| e.effect.clone());
+        let effect = |g: &wire::Redemption| g.effect.as_ref().and_then(|e| e.effect);
         let discount = given.iter().filter_map(|g| match effect(g) {
             Some(Effect::OperationDiscount(discount)) => Some((discount.percent, g.code.clone())),
             _ => None,

@@ -47,10 +47,13 @@ pub(crate) struct User {
     pub(super) redemptions: Vec<wire::Redemption>,
     /// By provider and refund: which top-up, and what was paid back.
     pub(super) reversals: BTreeMap<(String, String), (String, wire::ProviderAmount)>,
-    /// By call and key: what a person did (amount, operation), and the entry of it.
-    pub(super) interventions: BTreeMap<(&'static str, String), ((i64, String), i64)>,
+    /// What persons did, by call and key.
+    pub(super) interventions: BTreeMap<(&'static str, String), Done>,
     pub(super) entries: Vec<wire::Entry>,
 }
+
+/// What a person did: the amount and the operation, and the number of the entry.
+pub(super) type Done = ((i64, String), i64);
 
 /// What moves: a unit, from where, to where, how much.
 pub(super) type Moved<'m> = (wire::Unit, &'m str, &'m str, i64);
