@@ -263,6 +263,13 @@ mod tests {
         assert_eq!(price("fal-ai/nano-banana-pro", december + three_hours), (4_050, false));
     }
 
+    #[test]
+    fn the_example_of_the_readme_is_one() {
+        let readme = include_str!("../README.md");
+        let example = readme.split("```").find_map(|part| part.strip_prefix("toml\n")).unwrap();
+        assert_eq!(read(example).unwrap().not_sold_yet(Timestamp::from_micros(0)), [""; 0]);
+    }
+
     #[track_caller]
     fn check(text: &str, line: usize, problem: Problem) {
         assert_eq!(read(text).unwrap_err(), (line, problem), "{text}");

@@ -10,6 +10,7 @@ pub mod billing {
     /// Version 1.
     #[expect(
         clippy::allow_attributes_without_reason,
+        clippy::large_enum_variant,
         clippy::too_many_lines,
         reason = "generated code"
     )]

@@ -140,7 +140,7 @@ pub(super) fn refund(request: wire::RefundRequest) -> Read<RefundOperation> {
 pub(super) fn open_top_up(request: wire::OpenTopUpRequest) -> Read<OpenTopUp> {
     let user = user(request.user_id)?;
     let provider = provider("provider", &request.provider)?;
-    let paid = paid(request.paid)?;
+    let paid = provider_amount(PAID, request.paid)?;
     let credited = amount("credited_kopecks", request.credited_kopecks)?;
     let key = key(&request.idempotency_key)?;
     if request.snapshot.len() > SNAPSHOT_MAX_BYTES {
@@ -161,7 +161,7 @@ pub(super) fn settle(request: wire::SettleTopUpRequest) -> Read<Settle> {
     let user = user(request.user_id)?;
     let top_up = top_up_id(&request.top_up_id)?;
     let payment = payment("provider_payment_id", &request.provider_payment_id)?;
-    Ok(Settle { user, top_up, payment, paid: paid(request.paid)? })
+    Ok(Settle { user, top_up, payment, paid: provider_amount(PAID, request.paid)? })
 }
 
 pub(super) fn reverse(request: wire::ReverseTopUpRequest) -> Read<Reverse> {
@@ -170,8 +170,8 @@ pub(super) fn reverse(request: wire::ReverseTopUpRequest) -> Read<Reverse> {
     let refund = ProviderRefundId::new(&request.provider_refund_id).ok_or_else(|| {
         invalid("provider_refund_id", "must be 1 to 128 printable ASCII characters")
     })?;
-    let refunded = request.refunded.ok_or_else(|| invalid("refunded", "must be present"))?;
-    Ok(Reverse { user, top_up, refund, refunded: paid(Some(refunded))? })
+    let refunded = provider_amount(REFUNDED, request.refunded)?;
+    Ok(Reverse { user, top_up, refund, refunded })
 }
 
 pub(super) fn cancel(request: wire::CancelTopUpRequest) -> Read<Cancel> {
@@ -232,13 +232,22 @@ pub(super) fn amount(field: &'static str, kopecks: i64) -> Read<Kopecks> {
     Kopecks::new(kopecks).map_err(|_| invalid(field, "must be between 1 and 1000000000 kopecks"))
 }
 
-fn paid(amount: Option<wire::ProviderAmount>) -> Read<ProviderAmount> {
-    let amount = amount.ok_or_else(|| invalid("paid", "must be present"))?;
+/// An amount at a provider: the names of the field, and of the two within it.
+type AmountFields = [&'static str; 3];
+
+const PAID: AmountFields = ["paid", "paid.minor_units", "paid.currency"];
+const REFUNDED: AmountFields = ["refunded", "refunded.minor_units", "refunded.currency"];
+
+fn provider_amount(
+    [whole, minor_units, currency]: AmountFields,
+    amount: Option<wire::ProviderAmount>,
+) -> Read<ProviderAmount> {
+    let amount = amount.ok_or_else(|| invalid(whole, "must be present"))?;
     if !(1..=MINOR_UNITS_MAX).contains(&amount.minor_units) {
-        return Err(invalid("paid.minor_units", "must be between 1 and 10^9"));
+        return Err(invalid(minor_units, "must be between 1 and 10^9"));
     }
     if amount.currency.len() != 3 || !amount.currency.bytes().all(|b| b.is_ascii_uppercase()) {
-        return Err(invalid("paid.currency", "must be three letters such as RUB"));
+        return Err(invalid(currency, "must be three letters such as RUB"));
     }
     Ok(ProviderAmount { minor_units: amount.minor_units, currency: amount.currency })
 }

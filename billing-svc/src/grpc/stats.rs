@@ -90,6 +90,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_answer_that_would_be_too_large_is_refused() {
+        let row = |number: usize| Sales {
+            day: 20_000,
+            operation_type: "generate".into(),
+            model: format!("model-{number}"),
+            committed: i64::MAX,
+            committed_free: i64::MAX,
+            revenue_kopecks: i64::MAX,
+            refunds: i64::MAX,
+            refunded_kopecks: i64::MAX,
+            cost_micro_usd: i64::MAX,
+            released: i64::MAX,
+        };
+        let rows = |count| (0..count).map(row).collect::<Vec<_>>();
+
+        assert_eq!(answer(rows(6_000), Some(1)).unwrap().rows.len(), 6_000);
+        for too_many in [7_500, ROWS_MAX + 1] {
+            let refusal = answer(rows(too_many), Some(1)).unwrap_err();
+            assert_eq!(refusal.code(), tonic::Code::ResourceExhausted);
+            assert_eq!(proto::reason::of(&refusal).as_deref(), Some("STATS_TOO_LARGE"));
+        }
+    }
+
+    #[test]
     fn a_day_is_written_as_people_write_it() {
         assert_eq!(day(0), "1970-01-01");
         assert_eq!(day(20_782), "2026-11-25");

@@ -11,6 +11,9 @@ use crate::domain::{Account, StateError};
 /// How each of a group ended.
 pub(crate) type GroupAnswer<D> = Vec<Result<<D as Decision>::Answer, BillingError>>;
 
+/// How one of a group was decided, and what its user has after it.
+type Outcome<D> = (Result<Decided<<D as Decision>::Answer>, BillingError>, Option<Account>);
+
 /// Writes whose caller waits for all of them.
 #[derive(Debug)]
 pub(crate) struct Group<D: Decision> {
@@ -18,7 +21,7 @@ pub(crate) struct Group<D: Decision> {
     reply: oneshot::Sender<GroupAnswer<D>>,
     /// Where they came from, so that their log lines name the request.
     span: tracing::Span,
-    decided: Vec<(Result<Decided<D::Answer>, BillingError>, Option<Account>)>,
+    decided: Vec<Outcome<D>>,
 }
 
 impl<D: Decision> Group<D> {

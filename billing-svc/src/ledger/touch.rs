@@ -1,7 +1,8 @@
-//! Releases the overdue holds of one account, which every decision does first, and nothing else.
+//! Releases the overdue holds of one account, which every decision does first, and reads what the
+//! user then has, under the account's lock.
 
 use super::BillingError;
-use super::books::Books;
+use super::books::{Books, Standing};
 use super::decision::{Decided, Decision, Line};
 use super::needs::Needs;
 use crate::domain::{Subject, UserId};
@@ -13,7 +14,7 @@ pub(super) struct Touch {
 }
 
 impl Decision for Touch {
-    type Answer = ();
+    type Answer = Standing;
 
     const NAME: &'static str = "touch";
     const DONE: &'static str = "touched";
@@ -28,14 +29,15 @@ impl Decision for Touch {
         Subject::Account
     }
 
-    fn needs(&self, _needs: &mut Needs) {}
-
-    fn decide(&self, books: &mut Books<'_>) -> Result<Decided<()>, BillingError> {
-        books.account(self.user)?;
-        Ok(Decided::Done(()))
+    fn needs(&self, needs: &mut Needs) {
+        needs.profiles.push(self.user);
     }
 
-    fn line((): &()) -> Line {
+    fn decide(&self, books: &mut Books<'_>) -> Result<Decided<Standing>, BillingError> {
+        Ok(Decided::Done(books.standing(self.user)?))
+    }
+
+    fn line(_answer: &Standing) -> Line {
         Line::of_account()
     }
 }

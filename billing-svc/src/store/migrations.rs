@@ -48,6 +48,7 @@ macro_rules! of_engine {
             23 "0023_create_chain_heads",
             24 "0024_index_profiles_by_email",
             28 "0028_index_entries_by_time",
+            29 "0029_summarize_entries_as_they_come",
             30 "0030_create_holds",
             31 "0031_fill_holds",
             32 "0032_drop_index_of_living_holds",

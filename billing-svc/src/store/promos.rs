@@ -62,11 +62,4 @@ pub trait Promos: Engine {
         tx: &mut Self::Tx,
         redemptions: &[&Redemption],
     ) -> impl Future<Output = Answer<()>> + Send;
-
-    /// Reads what a user's redemptions still give, for those who only look.
-    fn redemptions_of(
-        &self,
-        user: UserId,
-        now: Timestamp,
-    ) -> impl Future<Output = Answer<Vec<Redemption>>> + Send;
 }

@@ -186,6 +186,11 @@ impl App {
         &self.replica.billing
     }
 
+    /// What the clock says, in microseconds.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now().as_micros()
+    }
+
     /// Starts a second process beside the first (PostgreSQL only).
     pub(crate) async fn second_replica(&self) -> Replica {
         Replica::start(&self.database.url, self.terms, self.clock.clone()).await

@@ -142,6 +142,22 @@ async fn open_operations_sum_to_what_is_held(look: &Look) {
         )
         .await;
     assert!(differing.is_empty(), "open operations and what is held differ: {differing:?}");
+    let differing = look
+        .numbers(
+            "select o.user_id
+             from operation_records o
+             left join holds h on h.user_id = o.user_id and h.operation_id = o.id
+                              and h.expires_at = o.expires_at
+             where (o.state = 'reserved') <> (h.user_id is not null)
+             union all
+             select h.user_id
+             from holds h
+             left join operation_records o on o.user_id = h.user_id and o.id = h.operation_id
+                                          and o.expires_at = h.expires_at
+             where o.user_id is null",
+        )
+        .await;
+    assert!(differing.is_empty(), "open operations and their holds differ: {differing:?}");
 }
 
 /// Where the entries of one operation have moved what it took.

@@ -56,6 +56,11 @@ impl TestDatabase {
         }
     }
 
+    /// One on a PostgreSQL that the test has started itself, and ends.
+    pub(crate) fn elsewhere(url: String) -> Self {
+        Self { engine: Engine::Postgres, url, name: String::new(), folder: None }
+    }
+
     /// A look at the tables, past the service.
     pub(crate) async fn look(&self) -> Look {
         match self.engine {
@@ -113,7 +118,7 @@ impl TestDatabase {
 
     /// Drops it, which only matters for PostgreSQL.
     pub(crate) async fn drop(self) {
-        if self.engine == Engine::Postgres {
+        if !self.name.is_empty() {
             admin(format!("drop database {} with (force)", self.name)).await;
         }
     }

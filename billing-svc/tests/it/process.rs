@@ -47,6 +47,7 @@ pub(crate) async fn migrate(database: &TestDatabase) {
 /// A running process, and what it has said so far.
 pub(crate) struct Process {
     child: Child,
+    pub(crate) url: String,
     pub(crate) billing: Billing,
     log: tokio::task::JoinHandle<Vec<String>>,
 }
@@ -77,7 +78,7 @@ impl Process {
         });
         let url = format!("http://{}", address.trim());
         let billing = Billing::new(client::channel(&url).unwrap());
-        Self { child, billing, log }
+        Self { child, url, billing, log }
     }
 
     /// kill -9, and what it had said.

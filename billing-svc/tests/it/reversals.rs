@@ -230,3 +230,40 @@ async fn one_refund_that_is_told_many_times_at_once_is_taken_once(
     assert_eq!(app.has(ANNA).await, (7_500, 0, 0, 0));
     app.finish().await;
 }
+
+#[rstest]
+#[tokio::test]
+async fn bad_input_names_its_field(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let app = App::with_money(engine, 0).await;
+    let top_up = app.settled(ANNA, 1_000, "pay:1").await;
+    let good = || wire::ReverseTopUpRequest {
+        user_id: ANNA,
+        top_up_id: top_up.top_up_id.clone(),
+        provider_refund_id: "r".into(),
+        refunded: roubles(1),
+    };
+    let of = |minor_units, currency: &str| {
+        Some(wire::ProviderAmount { minor_units, currency: currency.to_owned() })
+    };
+    type Request = wire::ReverseTopUpRequest;
+
+    for (request, field) in [
+        (Request { user_id: 0, ..good() }, "user_id"),
+        (Request { top_up_id: "1".into(), ..good() }, "top_up_id"),
+        (Request { provider_refund_id: String::new(), ..good() }, "provider_refund_id"),
+        (Request { provider_refund_id: "r".repeat(129), ..good() }, "provider_refund_id"),
+        (Request { provider_refund_id: "возврат".into(), ..good() }, "provider_refund_id"),
+        (Request { refunded: None, ..good() }, "refunded"),
+        (Request { refunded: of(0, "RUB"), ..good() }, "refunded.minor_units"),
+        (Request { refunded: of(i64::MIN, "RUB"), ..good() }, "refunded.minor_units"),
+        (Request { refunded: of(1_000_000_001, "RUB"), ..good() }, "refunded.minor_units"),
+        (Request { refunded: of(1, "rub"), ..good() }, "refunded.currency"),
+        (Request { refunded: of(1, ""), ..good() }, "refunded.currency"),
+    ] {
+        let refusal = app.billing().reverse_top_up(request).await.unwrap_err();
+        assert_eq!(refusal.code(), tonic::Code::InvalidArgument, "{refusal:?}");
+        assert_eq!(proto::reason::value(&refusal, "field").as_deref(), Some(field));
+    }
+    assert_eq!(app.has(ANNA).await, (1_000, 0, 0, 0));
+    app.finish().await;
+}

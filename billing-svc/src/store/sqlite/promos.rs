@@ -212,21 +212,4 @@ impl Promos for SqliteStore {
         }
         Ok(())
     }
-
-    async fn redemptions_of(&self, user: UserId, now: Timestamp) -> Answer<Vec<Redemption>> {
-        let rows = sqlx::query(concat!(
-            "select ",
-            rows::redemption_columns!(),
-            " from redemptions r
-              where r.user_id = $1
-                and r.used_at is null
-                and r.effect_until > $2
-              order by r.redeemed_at, r.code"
-        ))
-        .bind(user.get())
-        .bind(now.as_micros())
-        .fetch_all(&self.reader)
-        .await?;
-        rows.iter().map(read).collect()
-    }
 }
