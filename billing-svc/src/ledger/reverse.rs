@@ -75,8 +75,11 @@ impl Decision for Reverse {
             share,
             at: books.now,
         });
-        let balance = books.account(self.user)?.balance;
-        books.emit(self.user, EventKind::TopUpReversed(top_up.clone(), taken, balance))?;
+        // A refund so small that its share is less than a kopeck has nothing to tell.
+        if taken > 0 {
+            let balance = books.account(self.user)?.balance;
+            books.emit(self.user, EventKind::TopUpReversed(top_up.clone(), taken, balance))?;
+        }
         Ok(Decided::Done(self.answer(top_up, taken, books)?))
     }
 

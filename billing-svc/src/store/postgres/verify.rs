@@ -11,8 +11,10 @@ use crate::store::{Answer, OpenError};
 columns!(PgRow);
 
 /// A page is a span of users, which every key begins with, whatever the planner may think of tables
-/// that nobody has analysed yet.
+/// that nobody has analysed yet. One user with very many entries may take longer than a batch ever
+/// does.
 const IN_ORDER_OF_USER: &str = "\
+    set local statement_timeout = '10min';
     set local enable_seqscan = off;
     set local enable_hashjoin = off;
     set local enable_mergejoin = off";
@@ -32,8 +34,7 @@ impl PostgresAudit {
         let pool = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            // A page of a user with very many entries may take longer than a batch ever does.
-            .connect_with(options(url)?.options([("statement_timeout", "10min")]))
+            .connect_with(options(url)?)
             .await
             .map_err(OpenError::Unreachable)?;
         check_schema(&pool).await?;
