@@ -166,5 +166,5 @@ impl Engine for PostgresStore {
 /// Whether plans are to be made anew before a batch: whenever the tables may have doubled. In a table
 /// that is nearly empty one index of a user's rows is as good as another, and the plan is kept.
 fn is_time_to_plan(batches_before: u64) -> bool {
-    batches_before.is_power_of_two() || batches_before % PLANS_KEPT_MAX == 0
+    batches_before.is_power_of_two() || batches_before.is_multiple_of(PLANS_KEPT_MAX)
 }
