@@ -1,9 +1,11 @@
-//! Broken messages through the door of every call: whatever the bytes say, the service answers
-//! with a status of the contract's, nothing panics, and the books add up afterwards.
+//! Broken messages through the door of every call, and broken price lists: whatever the bytes say,
+//! the service answers as its contract says, nothing panics, and the books add up afterwards.
 //!
 //! The messages are valid ones with bytes flipped, cut, doubled, swapped and renumbered, from a
 //! seed; `TEST_ROUNDS` says how many times 20,000, `PROPERTY_SEED` which ones.
 
+use billing_svc::domain::{Kopecks, Timestamp};
+use billing_svc::price_file;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use prost::Message as _;
@@ -22,6 +24,21 @@ use crate::rounds::number_from_environment;
 const INPUTS_A_ROUND: usize = 20_000;
 const AT_ONCE: usize = 64;
 const SEED: u64 = 77;
+
+/// A price list with everything that one may hold.
+const PRICES: &str = r#"
+[[price]]
+operation_type = "generate"
+price = "10"
+free_operations_allowed = true
+
+[[price]]
+operation_type = "generate"
+model = "flux/dev"
+price = "15.50"
+valid_from = 2026-12-01T00:00:00+03:00
+free_operations_allowed = false
+"#;
 
 /// A call and what it is sent.
 type Sent = (String, Vec<u8>);
@@ -89,7 +106,14 @@ fn seeds(operation_id: &str, top_up_id: &str) -> Vec<Sent> {
 /// A message with a few things wrong.
 fn mutated(dice: &mut Dice, corpus: &[Sent]) -> Sent {
     let (rpc, mut bytes) = dice.pick(corpus);
+    let (other_rpc, other) = dice.pick(corpus);
     bytes.truncate(4_096);
+    mutate(dice, &mut bytes, &other);
+    // Now and then to a call that it was not meant for.
+    if dice.one_in(8) { (other_rpc, bytes) } else { (rpc, bytes) }
+}
+
+fn mutate(dice: &mut Dice, bytes: &mut Vec<u8>, other: &[u8]) {
     for _ in 0..=dice.roll(4) * dice.roll(2) {
         let at = dice.roll(bytes.len() + 1);
         match dice.roll(7) {
@@ -97,22 +121,20 @@ fn mutated(dice: &mut Dice, corpus: &[Sent]) -> Sent {
             1 => bytes.insert(at, dice.pick(&[0, 1, 0x7f, 0x80, 0xff])),
             2 => bytes.extend_from_within(at..),
             3 => {
-                let (_, other) = dice.pick(corpus);
                 let from = dice.roll(other.len() + 1);
                 bytes.truncate(at);
                 bytes.extend(&other[from..]);
             }
             // Most bytes near the beginning are tags and lengths.
-            4 => flip(&mut bytes, at / 8, 8 << dice.roll(5)),
-            5 => flip(&mut bytes, at, 1 << dice.roll(8)),
+            4 => flip(bytes, at / 8, 8 << dice.roll(5)),
+            5 => flip(bytes, at, 1 << dice.roll(8)),
             _ => {
-                let text: Vec<u8> = dice.pick(&["\0", "ж", "\u{10ffff}", "-1"]).bytes().collect();
+                let texts = ["\0", "ж", "\u{10ffff}", "-1", "\"", "1e9", "\n"];
+                let text: Vec<u8> = dice.pick(&texts).bytes().collect();
                 bytes.splice(at..at, text);
             }
         }
     }
-    // Now and then to a call that it was not meant for.
-    if dice.one_in(8) { (dice.pick(corpus).0, bytes) } else { (rpc, bytes) }
 }
 
 fn flip(bytes: &mut [u8], at: usize, bits: usize) {
@@ -189,4 +211,33 @@ async fn campaign_fuzz_no_bytes_break_a_decoder() {
     let panics: Vec<_> = log.iter().filter(|line| line.contains("panicked")).collect();
     assert!(panics.is_empty(), "{panics:#?}");
     database.drop().await;
+}
+
+#[test]
+fn campaign_fuzz_no_bytes_break_the_reader_of_the_price_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prices.toml");
+    let seed = number_from_environment("PROPERTY_SEED", SEED);
+    let mut dice = Dice::new(seed);
+    let (price, now) = (Kopecks::new(1_000).unwrap(), Timestamp::from_micros(0));
+    let mut read = 0;
+
+    let rounds = usize::try_from(number_from_environment("TEST_ROUNDS", 1)).unwrap();
+    for _ in 0..rounds * INPUTS_A_ROUND / 20 {
+        let mut bytes = PRICES.as_bytes().to_vec();
+        mutate(&mut dice, &mut bytes, PRICES.as_bytes());
+        std::fs::write(&path, &bytes).unwrap();
+        match price_file::prices(Some(&path), price, now) {
+            Ok(_) => read += 1,
+            // What stops the start is one line that names the setting.
+            Err(error) => {
+                let said = error.to_string();
+                let is_one_line = said.starts_with("PRICES_FILE: ") && !said.contains('\n');
+                let text = String::from_utf8_lossy(&bytes);
+                assert!(is_one_line, "seed {seed}: {said} of {text}");
+            }
+        }
+    }
+
+    assert!(read > 0, "some changes do not matter");
 }

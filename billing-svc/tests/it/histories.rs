@@ -74,14 +74,14 @@ impl Generator {
         let register =
             |user_id| Request::Register(wire::RegisterUserRequest { user_id, profile: None });
         let mut shared: Vec<_> = (1..=USERS).map(register).collect();
-        shared.extend((0..9).map(|number| self.new_code(number)));
+        shared.extend((0..17).map(|number| self.new_code(number)));
         Round { wait: 0, shared, lanes: Vec::new() }
     }
 
     fn round(&mut self, number: u32) -> Round {
         let wait = [0, 1, 300, 1_200, 1_800, 1_799, 30_000, 90_000][self.dice.roll(8)];
         self.now += i64::try_from(wait).unwrap() * 1_000_000;
-        let shared = (0..4).map(|part| self.shared(10 + number * 4 + part)).collect();
+        let shared = (0..4).map(|part| self.shared(20 + number * 4 + part)).collect();
         let codes = &self.open_codes;
         let lane = |lane: &mut Lane| (0..CALLS).map(|_| lane.next(codes)).collect();
         Round { wait, shared, lanes: self.lanes.iter_mut().map(lane).collect() }
@@ -144,7 +144,7 @@ impl Generator {
         let code = format!("C{number}");
         if is_scarce { &mut self.scarce_codes } else { &mut self.open_codes }.push(code.clone());
         // A code that exists, perhaps with another payload.
-        let is_new = number < 9 || !self.dice.one_in(6);
+        let is_new = number < 17 || !self.dice.one_in(6);
         let code = if is_new { code } else { self.dice.pick(&self.scarce_codes) };
         Request::CreatePromoCode(wire::CreatePromoCodeRequest {
             code,

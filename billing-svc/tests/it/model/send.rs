@@ -10,6 +10,20 @@ use tonic::Status;
 
 use super::request::{Answer, Ended, Refusal, Request};
 
+/// On a machine that does much else; a call that is given up is a difference.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Asks the operators' part as the thin client asks the other: again while the outcome is unknown.
+macro_rules! ask_admin {
+    ($caller:ident, $method:ident, $message:ident) => {
+        client::call($caller.patience, $message, |request| {
+            let mut admin = $caller.admin.clone();
+            async move { admin.$method(request).await }
+        })
+        .await?
+    };
+}
+
 /// Whether the service's clock is the model's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Times {
@@ -27,6 +41,7 @@ type Ids = HashMap<(char, i64, String), String>;
 pub(crate) struct Caller {
     billing: Billing,
     admin: Admin,
+    patience: Duration,
     ids: Arc<Mutex<Ids>>,
     times: Times,
 }
@@ -35,7 +50,8 @@ impl Caller {
     pub(crate) fn new(url: &str, times: Times) -> Self {
         let channel = client::channel(url).unwrap();
         let admin = client::admin(channel.clone(), "tests").unwrap();
-        Self { billing: Billing::new(channel), admin, ids: Arc::default(), times }
+        let billing = Billing::new(channel);
+        Self { billing, admin, patience: PATIENCE, ids: Arc::default(), times }.within(PATIENCE)
     }
 
     /// The same ids at another process.
@@ -43,9 +59,9 @@ impl Caller {
         Self { ids: Arc::clone(&self.ids), ..Self::new(url, self.times) }
     }
 
-    /// The same with less patience for what is not answered.
+    /// The same with another patience for what is not answered.
     pub(crate) fn within(self, patience: Duration) -> Self {
-        Self { billing: self.billing.with_deadline(patience), ..self }
+        Self { billing: self.billing.with_deadline(patience), patience, ..self }
     }
 
     pub(super) fn compares_times(&self) -> bool {
@@ -140,24 +156,23 @@ impl Caller {
     }
 
     async fn send_to_operators(&self, request: Request) -> Result<Answer, Status> {
-        let mut admin = self.admin.clone();
         Ok(match request {
             Request::Adjust(r) => {
-                let wire::AdjustBalanceResponse { account, entry_number } =
-                    admin.adjust_balance(r).await?.into_inner();
+                let adjusted = ask_admin!(self, adjust_balance, r);
+                let (account, entry_number) = (adjusted.account, adjusted.entry_number);
                 Answer { account, entry_number, ..Answer::default() }
             }
             Request::Grant(r) => {
-                let wire::GrantFreeOperationsResponse { account, entry_number } =
-                    admin.grant_free_operations(r).await?.into_inner();
+                let granted = ask_admin!(self, grant_free_operations, r);
+                let (account, entry_number) = (granted.account, granted.entry_number);
                 Answer { account, entry_number, ..Answer::default() }
             }
             Request::CreatePromoCode(r) => {
-                let promo_code = admin.create_promo_code(r).await?.into_inner().promo_code;
+                let promo_code = ask_admin!(self, create_promo_code, r).promo_code;
                 Answer { promo_code, ..Answer::default() }
             }
             Request::StopPromoCode(r) => {
-                let promo_code = admin.stop_promo_code(r).await?.into_inner().promo_code;
+                let promo_code = ask_admin!(self, stop_promo_code, r).promo_code;
                 Answer { promo_code, ..Answer::default() }
             }
             other => panic!("{other:?} is not for operators"),
