@@ -37,6 +37,7 @@ use billing_svc::process;
 use clap::Parser as _;
 use options::{Kind, Options, Role};
 use proto::service::telemetry;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bench::Bench;
 use crate::table::Rounds;
@@ -54,8 +55,17 @@ async fn main() -> anyhow::Result<()> {
         None => tokio::select! {
             done = benchmark(options) => done,
             // What was started is stopped when it is dropped.
-            _ = tokio::signal::ctrl_c() => anyhow::bail!("broken off"),
+            () = broken_off() => anyhow::bail!("broken off"),
         },
+    }
+}
+
+/// Waits until somebody has had enough.
+async fn broken_off() {
+    let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened for");
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
     }
 }
 
@@ -91,9 +101,9 @@ async fn benchmark(options: Options) -> anyhow::Result<()> {
     table::print_ratios(&rounds, fresh.as_ref());
     println!();
     let mut is_right = true;
-    for (store, wrong) in bench.prove().await? {
-        println!("books of {store}: {wrong} accounts do not add up");
-        is_right &= wrong == 0;
+    for (store, findings) in bench.prove().await? {
+        println!("books of {store}: {findings} findings");
+        is_right &= findings == 0;
     }
     anyhow::ensure!(is_right, "the books do not add up");
     anyhow::ensure!(errors == 0, "{errors} calls have failed");

@@ -123,9 +123,8 @@ impl Bench {
         fresh
     }
 
-    /// Ends every service in good order, then proves the books: accounts that do not add up, by
-    /// store.
-    pub(crate) async fn prove(&mut self) -> anyhow::Result<Vec<(&'static str, i64)>> {
+    /// Ends every service in good order, then proves the books: how much is wrong, by store.
+    pub(crate) async fn prove(&mut self) -> anyhow::Result<Vec<(&'static str, u64)>> {
         let mut stores = Vec::new();
         for (engine, database) in self.raw.drain() {
             close(database).await;
@@ -149,7 +148,7 @@ impl Bench {
                 _ => self.file(store),
             };
             let name = if engine == Engine::Postgres { store } else { "load on sqlite" };
-            proved.push((name, proof::wrong_accounts(&url).await?));
+            proved.push((name, proof::findings(&url).await?));
         }
         Ok(proved)
     }

@@ -53,6 +53,9 @@ macro_rules! of_engine {
             31 "0031_fill_holds",
             32 "0032_drop_index_of_living_holds",
             33 "0033_leave_room_for_commits",
+            34 "0034_partition_operation_records",
+            35 "0035_partition_entries",
+            36 "0036_partition_events",
         )
     };
 }

@@ -14,8 +14,6 @@ mod chain;
 mod verify;
 
 use std::str::FromStr as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::migrate::Migrate as _;
@@ -39,15 +37,13 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a batch does is look-ups by key, a few for each request, whatever the planner may think of
 /// tables that nobody has analysed yet.
-const LOOK_UPS: [(&str, &str); 4] = [
+const LOOK_UPS: [(&str, &str); 5] = [
     ("enable_seqscan", "off"),
+    ("enable_sort", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
     ("plan_cache_mode", "force_generic_plan"),
 ];
-
-/// Batches that are written by the same plans at most; making them anew costs as much as one batch.
-const PLANS_KEPT_MAX: u64 = 4096;
 
 /// A PostgreSQL database.
 #[derive(Clone, Debug)]
@@ -57,8 +53,6 @@ pub struct PostgresStore {
     reader: PgPool,
     /// For what reads so much that readers must not wait behind it.
     reports: PgPool,
-    /// How many batches were begun.
-    begun: Arc<AtomicU64>,
 }
 
 impl PostgresStore {
@@ -80,7 +74,7 @@ impl PostgresStore {
             ("statement_timeout", patient.as_str()),
             ("default_transaction_read_only", "on"),
         ]));
-        let store = Self { batches, writer, reader, reports, begun: Arc::default() };
+        let store = Self { batches, writer, reader, reports };
         check_schema(&store.batches).await?;
         Ok(store)
     }
@@ -132,9 +126,7 @@ impl Engine for PostgresStore {
     }
 
     async fn begin_batch(&self) -> Answer<Self::Tx> {
-        let begun = self.begun.fetch_add(1, Ordering::Relaxed);
-        let begin = if is_time_to_plan(begun) { "begin; discard plans" } else { "begin" };
-        Ok(self.batches.begin_with(begin).await?)
+        Ok(self.batches.begin().await?)
     }
 
     async fn commit(&self, tx: Self::Tx) -> Answer<()> {
@@ -161,10 +153,4 @@ impl Engine for PostgresStore {
         self.reader.close().await;
         self.reports.close().await;
     }
-}
-
-/// Whether plans are to be made anew before a batch: whenever the tables may have doubled. In a table
-/// that is nearly empty one index of a user's rows is as good as another, and the plan is kept.
-fn is_time_to_plan(batches_before: u64) -> bool {
-    batches_before.is_power_of_two() || batches_before % PLANS_KEPT_MAX == 0
 }

@@ -16,8 +16,9 @@ pub(super) async fn by_id(
     connection: &mut PgConnection,
     ids: &[(UserId, OperationId)],
 ) -> Answer<Vec<Operation>> {
-    // Lateral with a limit, here and below: the plan is a look-up for each request, also when it
-    // was made while the table was empty.
+    // Here and below, the first row from there on is asked for, and must be the one. Three indexes
+    // begin with the user, and while most users have few operations each is as good as another to
+    // the planner, which may then read all operations of one who has many. Only one has this order.
     let rows = sqlx::query(concat!(
         "select o.*
          from unnest($1::bigint[], $2::uuid[]) as r (user_id, id)
@@ -26,9 +27,11 @@ pub(super) async fn by_id(
         rows::operation_columns!(),
         "    from operation_records o
              where o.user_id = r.user_id
-               and o.id = r.id
+               and o.id >= r.id
+             order by o.id
              limit 1
-         ) as o"
+         ) as o
+         where o.id = r.id"
     ))
     .bind(ids.iter().map(|(user, _)| user.get()).collect::<Vec<_>>())
     .bind(ids.iter().map(|(_, id)| id.as_uuid()).collect::<Vec<_>>())
@@ -51,9 +54,11 @@ impl Operations for PostgresStore {
             rows::operation_columns!(),
             "    from operation_records o
                  where o.user_id = r.user_id
-                   and o.id = r.id
+                   and o.id >= r.id
+                 order by o.id
                  limit 1
              ) as o
+             where o.id = r.id
              union all
              select o.*
              from unnest($3::bigint[], $4::text[]) as r (user_id, idempotency_key)
@@ -62,9 +67,11 @@ impl Operations for PostgresStore {
             rows::operation_columns!(),
             "    from operation_records o
                  where o.user_id = r.user_id
-                   and o.idempotency_key = r.idempotency_key
+                   and o.idempotency_key >= r.idempotency_key
+                 order by o.idempotency_key
                  limit 1
              ) as o
+             where o.idempotency_key = r.idempotency_key
              union all
              select o.*
              from unnest($5::bigint[]) as r (user_id)
@@ -81,9 +88,11 @@ impl Operations for PostgresStore {
             rows::operation_columns!(),
             "    from operation_records o
                  where o.user_id = r.user_id
-                   and o.id = h.operation_id
+                   and o.id >= h.operation_id
+                 order by o.id
                  limit 1
-             ) as o"
+             ) as o
+             where o.id = h.operation_id"
         ))
         .bind(wanted.ids.iter().map(|(user, _)| user.get()).collect::<Vec<_>>())
         .bind(wanted.ids.iter().map(|(_, id)| id.as_uuid()).collect::<Vec<_>>())

@@ -9,22 +9,21 @@ use crate::store::{Answer, ChangedOperations, Hold, StoreError, rows};
 
 type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
-/// Writes it; every row that is to be changed must be there.
+/// Writes it; every account and hold that is to be changed must be there.
 pub(super) async fn operations(
     connection: &mut PgConnection,
     changes: ChangedOperations<'_>,
 ) -> Answer<()> {
     let statement = sqlx::query(include_str!("write_operations.sql"));
     let statement = changed_accounts(statement, changes.accounts);
-    let statement = changed_operations(statement, changes.changed);
-    let statement = new_operations(statement, changes.new);
+    let statement = operation_rows(statement, changes.changed);
+    let statement = operation_rows(statement, changes.new);
     let statement = new_entries(statement, changes.entries);
     let statement = holds(statement, changes.ended_holds);
     let statement = holds(statement, changes.new_holds);
     let done = statement.fetch_one(connection).await?;
     let found = |what| Ok::<_, StoreError>(done.try_get::<i64, _>(what)?.unsigned_abs());
     StoreError::expect_rows(changes.accounts.len(), found("accounts")?)?;
-    StoreError::expect_rows(changes.changed.len(), found("operations")?)?;
     StoreError::expect_rows(changes.ended_holds.len(), found("holds")?)
 }
 
@@ -42,24 +41,7 @@ fn changed_accounts<'q>(statement: Statement<'q>, accounts: &[&Account]) -> Stat
         .bind(number(|a| a.last_event))
 }
 
-fn changed_operations<'q>(statement: Statement<'q>, operations: &[&Operation]) -> Statement<'q> {
-    let all = || operations.iter();
-    statement
-        .bind(all().map(|o| o.user.get()).collect::<Vec<_>>())
-        .bind(all().map(|o| o.id.as_uuid()).collect::<Vec<_>>())
-        .bind(all().map(|o| o.state.as_str()).collect::<Vec<_>>())
-        .bind(all().map(|o| o.expires_at.as_micros()).collect::<Vec<_>>())
-        .bind(all().map(|o| o.ended_at.map(Timestamp::as_micros)).collect::<Vec<_>>())
-        .bind(all().map(|o| o.refund.as_ref().map(|r| r.reason.clone())).collect::<Vec<_>>())
-        .bind(all().map(|o| o.refund.as_ref().and_then(|r| r.actor.clone())).collect::<Vec<_>>())
-        .bind(
-            all().map(|o| o.refund.as_ref().is_some_and(|r| r.commit_refused)).collect::<Vec<_>>(),
-        )
-        .bind(all().map(|o| o.cost_micro_usd).collect::<Vec<_>>())
-        .bind(all().map(|o| o.refunded_in_parts_kopecks).collect::<Vec<_>>())
-}
-
-fn new_operations<'q>(statement: Statement<'q>, operations: &[&Operation]) -> Statement<'q> {
+fn operation_rows<'q>(statement: Statement<'q>, operations: &[&Operation]) -> Statement<'q> {
     let number = |of: fn(&Operation) -> i64| {
         operations.iter().map(|operation| of(operation)).collect::<Vec<_>>()
     };

@@ -18,22 +18,27 @@ with changed_accounts as (
     where a.user_id = r.user_id
     returning 1
 ), changed_operations as (
-    update operation_records o
-    set state = r.state,
-        expires_at = r.expires_at,
-        ended_at = r.ended_at,
-        refund_reason = r.refund_reason,
-        refund_actor = r.refund_actor,
-        commit_refused = r.commit_refused,
-        cost_micro_usd = r.cost_micro_usd,
-        refunded_in_parts_kopecks = r.refunded_in_parts_kopecks
-    from unnest($10::bigint[], $11::uuid[], $12::text[], $13::bigint[], $14::bigint[],
-         $15::text[], $16::text[], $17::boolean[], $18::bigint[], $19::bigint[])
-        as r (user_id, id, state, expires_at, ended_at, refund_reason, refund_actor,
-              commit_refused, cost_micro_usd, refunded_in_parts_kopecks)
-    where o.user_id = r.user_id
-      and o.id = r.id
-    returning 1
+    -- They are there. An update could find them by any index that begins with the user; this finds
+    -- them by their key, whatever the planner thinks, and opens only the partitions that it meets.
+    insert into operation_records as o
+        (user_id, id, number, operation_type, model, state, source, price_kopecks,
+         idempotency_key, created_at, expires_at, ended_at, refund_reason, refund_actor,
+         commit_refused, cost_micro_usd, metadata, list_price_kopecks, promo_code,
+         refunded_in_parts_kopecks)
+    select *
+    from unnest($10::bigint[], $11::uuid[], $12::bigint[], $13::text[], $14::text[], $15::text[],
+         $16::text[], $17::bigint[], $18::text[], $19::bigint[], $20::bigint[], $21::bigint[],
+         $22::text[], $23::text[], $24::boolean[], $25::bigint[], $26::text[], $27::bigint[],
+         $28::text[], $29::bigint[])
+    on conflict (user_id, id) do update
+    set state = excluded.state,
+        expires_at = excluded.expires_at,
+        ended_at = excluded.ended_at,
+        refund_reason = excluded.refund_reason,
+        refund_actor = excluded.refund_actor,
+        commit_refused = excluded.commit_refused,
+        cost_micro_usd = excluded.cost_micro_usd,
+        refunded_in_parts_kopecks = excluded.refunded_in_parts_kopecks
 ), new_operations as (
     insert into operation_records
         (user_id, id, number, operation_type, model, state, source, price_kopecks,
@@ -41,21 +46,21 @@ with changed_accounts as (
          commit_refused, cost_micro_usd, metadata, list_price_kopecks, promo_code,
          refunded_in_parts_kopecks)
     select *
-    from unnest($20::bigint[], $21::uuid[], $22::bigint[], $23::text[], $24::text[], $25::text[],
-         $26::text[], $27::bigint[], $28::text[], $29::bigint[], $30::bigint[], $31::bigint[],
-         $32::text[], $33::text[], $34::boolean[], $35::bigint[], $36::text[], $37::bigint[],
-         $38::text[], $39::bigint[])
+    from unnest($30::bigint[], $31::uuid[], $32::bigint[], $33::text[], $34::text[], $35::text[],
+         $36::text[], $37::bigint[], $38::text[], $39::bigint[], $40::bigint[], $41::bigint[],
+         $42::text[], $43::text[], $44::boolean[], $45::bigint[], $46::text[], $47::bigint[],
+         $48::text[], $49::bigint[])
 ), new_entries as (
     insert into entries
         (user_id, number, unit, from_account, to_account, amount, cause, operation_id, top_up_id,
          actor, created_at, balance_after_kopecks, free_operations_after)
     select *
-    from unnest($40::bigint[], $41::bigint[], $42::text[], $43::text[], $44::text[],
-         $45::bigint[], $46::text[], $47::uuid[], $48::uuid[], $49::text[], $50::bigint[],
-         $51::bigint[], $52::bigint[])
+    from unnest($50::bigint[], $51::bigint[], $52::text[], $53::text[], $54::text[],
+         $55::bigint[], $56::text[], $57::uuid[], $58::uuid[], $59::text[], $60::bigint[],
+         $61::bigint[], $62::bigint[])
 ), ended_holds as (
     delete from holds h
-    using unnest($53::bigint[], $54::bigint[], $55::uuid[])
+    using unnest($63::bigint[], $64::bigint[], $65::uuid[])
         as r (user_id, expires_at, operation_id)
     where h.user_id = r.user_id
       and h.expires_at = r.expires_at
@@ -64,9 +69,8 @@ with changed_accounts as (
 ), new_holds as (
     insert into holds (user_id, expires_at, operation_id)
     select *
-    from unnest($56::bigint[], $57::bigint[], $58::uuid[])
+    from unnest($66::bigint[], $67::bigint[], $68::uuid[])
 )
 select
     (select count(*) from changed_accounts) as accounts,
-    (select count(*) from changed_operations) as operations,
     (select count(*) from ended_holds) as holds
