@@ -91,11 +91,12 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> 
         },
         serve_http(listeners.http, parts.routes, shutdown.clone()),
         async {
-            parts.reconciler.run(&shutdown).await;
+            // Boxed, so that the whole is not as large as all its parts together.
+            Box::pin(parts.reconciler.run(&shutdown)).await;
             Ok(())
         },
         async {
-            parts.refunds.run(parts.refunds_every, &shutdown).await;
+            Box::pin(parts.refunds.run(parts.refunds_every, &shutdown)).await;
             Ok(())
         },
     );

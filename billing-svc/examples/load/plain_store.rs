@@ -37,6 +37,24 @@ struct Entry {
     now: i64,
 }
 
+/// Looks whether the key was used before.
+async fn look_up(tx: &mut PgConnection, user: i64, key: &str) -> anyhow::Result<()> {
+    let known = sqlx::query(
+        "select id
+         from operation_records
+         where user_id = $1
+           and idempotency_key = $2",
+    )
+    .bind(user)
+    .bind(key)
+    .fetch_optional(tx)
+    .await?;
+    if known.is_some() {
+        bail!("the load generator repeats no key");
+    }
+    Ok(())
+}
+
 impl PlainStore {
     pub(crate) async fn reserve(
         &self,
@@ -44,19 +62,7 @@ impl PlainStore {
     ) -> anyhow::Result<wire::Operation> {
         let mut tx = self.pool.begin().await?;
         let mut account = lock(&mut tx, request.user_id).await?;
-        let known = sqlx::query(
-            "select id
-             from operation_records
-             where user_id = $1
-               and idempotency_key = $2",
-        )
-        .bind(account.user)
-        .bind(&request.idempotency_key)
-        .fetch_optional(&mut *tx)
-        .await?;
-        if known.is_some() {
-            bail!("the load generator repeats no key");
-        }
+        look_up(&mut tx, account.user, &request.idempotency_key).await?;
         let now = now()?;
         let is_free = account.free > 0;
         if !is_free && account.balance < self.price_kopecks {
