@@ -22,10 +22,6 @@ use crate::store::{ChangedOperations, Store, StoreError, WantedOperations};
 /// Larger batches gain nothing more, and delay the first of them.
 const BATCH_MAX: usize = 256;
 
-/// Batches that are stored and wait to be answered. More than this would only mean that answering
-/// is what takes time.
-const STORED_MAX: usize = 2;
-
 type Batch = Vec<Box<dyn Job>>;
 
 /// Takes what waits, and writes it.
@@ -44,55 +40,31 @@ impl<S: Store> Writer<S> {
     ///
     /// There is no timer: what has queued while the last batch was written is the next, so a lone
     /// request is written at once.
-    ///
-    /// Callers are answered, and lines of the log written, while the database works on the next
-    /// batch. Where nobody waits there is no next one, and a lone caller is answered at once.
     pub async fn run(mut self) {
-        let (stored, mut to_tell) = mpsc::channel(STORED_MAX);
-        let news = self.news.clone();
-        let telling = tokio::spawn(async move {
-            while let Some((batch, effects)) = to_tell.recv().await {
-                tell(batch, effects, &news);
-            }
-        });
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while self.waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
             record_count("billing_queue_depth", self.waiting.len());
-            let Some((batch, effects)) = self.write(std::mem::take(&mut batch)).await else {
-                continue;
-            };
-            if self.waiting.is_empty() {
-                tell(batch, effects, &self.news);
-            } else if let Err(unsent) = stored.send((batch, effects)).await {
-                // The one who tells has died: what is stored is told all the same.
-                let (batch, effects) = unsent.0;
-                tell(batch, effects, &self.news);
-            }
+            self.write(std::mem::take(&mut batch)).await;
         }
-        drop(stored);
-        drop(telling.await);
     }
 
-    /// Stores a batch; what is left to do is to tell. Answers itself where that is not all there is.
-    async fn write(&self, mut batch: Batch) -> Option<(Batch, Effects)> {
+    async fn write(&self, mut batch: Batch) {
         // Nothing of theirs is written yet, and nobody would learn of it.
         batch.retain(|job| !job.is_abandoned());
         if batch.is_empty() {
-            return None;
+            return;
         }
         metrics::histogram!("billing_write_batch_size").record(as_f64(batch.len()));
         let started = Instant::now();
-        let written = self.attempts(&mut batch).await;
-        metrics::histogram!("billing_write_seconds").record(started.elapsed().as_secs_f64());
-        match written {
-            Ok(effects) => return Some((batch, effects)),
+        match self.attempts(&mut batch).await {
+            Ok(effects) => self.tell(batch, effects),
             Err(error) if batch.len() > 1 && error.may_be_one_request() => {
                 tracing::warn!(error.cause = ?error, "batch failed, writing one by one");
                 self.write_one_by_one(batch).await;
             }
             Err(error) => fail(batch, error),
         }
-        None
+        metrics::histogram!("billing_write_seconds").record(started.elapsed().as_secs_f64());
     }
 
     /// So that one bad request does not fail its neighbours.
@@ -100,7 +72,7 @@ impl<S: Store> Writer<S> {
         for job in batch {
             let mut alone = vec![job];
             match self.attempts(&mut alone).await {
-                Ok(effects) => tell(alone, effects, &self.news),
+                Ok(effects) => self.tell(alone, effects),
                 Err(error) => fail(alone, error),
             }
         }
@@ -133,25 +105,25 @@ impl<S: Store> Writer<S> {
         self.unchained.note(&books.entries);
         Ok(books.into_effects())
     }
-}
 
-/// Answers, after everything is stored.
-fn tell(batch: Batch, effects: Effects, news: &watch::Sender<u64>) {
-    for released in &effects.released {
-        let operation = &released.operation;
-        count("expire", "done");
-        Line::of_operation(operation).write(
-            "hold expired",
-            "done",
-            operation.user,
-            Some(&released.after),
-        );
-    }
-    for job in batch {
-        job.answer();
-    }
-    if effects.has_events {
-        news.send_modify(|news| *news = news.wrapping_add(1));
+    /// Answers, after everything is stored.
+    fn tell(&self, batch: Batch, effects: Effects) {
+        for released in &effects.released {
+            let operation = &released.operation;
+            count("expire", "done");
+            Line::of_operation(operation).write(
+                "hold expired",
+                "done",
+                operation.user,
+                Some(&released.after),
+            );
+        }
+        for job in batch {
+            job.answer();
+        }
+        if effects.has_events {
+            self.news.send_modify(|news| *news = news.wrapping_add(1));
+        }
     }
 }
 
