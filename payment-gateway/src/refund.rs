@@ -29,6 +29,10 @@ const PAGES_MAX: usize = 50;
 /// Refunds that are remembered as dealt with; forgetting them costs a look each.
 const KNOWN_MAX: usize = 100_000;
 
+/// Refunds that one round may fail at: one that cannot be looked at does not hold up the others, and
+/// a provider that is away is not asked about each.
+const FAILURES_MAX: usize = 3;
+
 /// What became of a refund's top-up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reversal {
@@ -97,6 +101,7 @@ impl Refunds {
     async fn round(&self, known: &mut HashSet<RefundId>) -> Result<(), PaymentError> {
         let now = SystemTime::now();
         let mut cursor: Option<String> = None;
+        let mut failures = 0;
         for _ in 0..PAGES_MAX {
             let span = (now - LOOK_BACK, now);
             let page = self.yookassa.list_refunds(span, cursor.as_deref()).await;
@@ -108,8 +113,17 @@ impl Refunds {
                     continue;
                 }
                 is_all_known = false;
-                if self.apply(&id, refund, Via::Reconciler).await? != Reversal::Pending {
-                    known.insert(id);
+                match self.apply(&id, refund, Via::Reconciler).await {
+                    Ok(Reversal::Pending) => {}
+                    Ok(_) => drop(known.insert(id)),
+                    Err(error) => {
+                        failures += 1;
+                        if failures == FAILURES_MAX {
+                            return Err(error);
+                        }
+                        tracing::warn!(refund.id = %id, error.cause = %error,
+                            "yookassa: refund cannot be looked at now");
+                    }
                 }
             }
             cursor = page.next_cursor;

@@ -65,6 +65,24 @@ async fn a_refund_that_nobody_told_of_is_found() {
 }
 
 #[tokio::test]
+async fn a_refund_that_cannot_be_looked_at_does_not_hold_up_the_others() {
+    let billing = Billing::start().await;
+    let app = beside(&billing, &["--reconcile-every=100ms"]).await;
+    let (_, payment_id) = paid(&app).await;
+    let (_, unreadable) = app.waiting("bot:draft:2").await;
+    app.yookassa.make_unreadable(&unreadable);
+
+    app.yookassa.set_down(true);
+    app.yookassa.refund(&payment_id, "40.00", "succeeded");
+    // The newest is looked at first.
+    app.yookassa.refund(&unreadable, "100.00", "succeeded");
+    app.yookassa.set_down(false);
+
+    until("the other one is taken back", || async { billing.balance().await == 6_000 }).await;
+    app.finish();
+}
+
+#[tokio::test]
 async fn a_refused_refund_takes_nothing() {
     let billing = Billing::start().await;
     let app = beside(&billing, &[]).await;

@@ -1,6 +1,6 @@
 //! YooKassa, over HTTP: payments with their keys, and the ways in which its answers get lost.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
@@ -60,6 +60,8 @@ struct Inner {
     keys: HashMap<String, (Bytes, usize)>,
     faults: VecDeque<Fault>,
     down: bool,
+    /// Payments whose reads fail.
+    unreadable: HashSet<String>,
     /// How long a read takes.
     slow: Duration,
     posts: Vec<(String, Bytes)>,
@@ -93,6 +95,11 @@ impl YooKassa {
     /// From now on nothing is answered but a proxy's page, or everything again.
     pub(crate) fn set_down(&self, down: bool) {
         self.inner().down = down;
+    }
+
+    /// From now on reads of this payment fail.
+    pub(crate) fn make_unreadable(&self, id: &str) {
+        self.inner().unreadable.insert(id.to_owned());
     }
 
     /// From now on a read is answered so late.
@@ -333,6 +340,9 @@ async fn read(State(yookassa): State<YooKassa>, Path(id): Path<String>) -> Respo
     tokio::time::sleep(slow).await;
     let mut inner = yookassa.inner();
     inner.gets.push(id.clone());
+    if inner.unreadable.contains(&id) {
+        return error(500, "internal_server_error", None);
+    }
     match inner.payments.iter().find(|it| it["id"] == id.as_str()) {
         Some(payment) => answer(200, payment),
         None => error(404, "not_found", None),
