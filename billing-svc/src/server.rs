@@ -120,7 +120,7 @@ async fn serve_on<S: Store>(
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     let clock = Arc::clone(&settings.clock);
-    let (ledger, writer) = ledger::open(
+    let (ledger, writers) = ledger::open(
         store.clone(),
         settings.rules,
         Arc::clone(&settings.clock),
@@ -135,7 +135,7 @@ async fn serve_on<S: Store>(
         Routes::new(service).add_service(InterceptedService::new(admin_service, AdminDoor));
 
     let readiness = Readiness::new();
-    let mut writing = tokio::spawn(writer.run());
+    let mut writing = tokio::spawn(writers.run());
     let mut beside = JoinSet::new();
     let sweep = ledger::sweep(ledger.clone(), settings.sweep_every, shutdown.clone());
     beside.spawn(sweep.map(Ok));

@@ -1,6 +1,7 @@
 //! Users to work with: half with free operations, half with money, made by the ledger itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use billing_svc::clock::SystemClock;
@@ -18,6 +19,7 @@ pub(crate) const FREE_OPERATIONS: &str = "10000";
 const KOPECKS: i64 = 1_000_000_000;
 /// Writes under way while users are made: as many as one batch holds, twice.
 const AT_ONCE: usize = 512;
+const CHAINED_MAX: Duration = Duration::from_secs(600);
 const QUEUE_MAX: usize = 4 * AT_ONCE;
 
 /// Makes users 1 … `users`; odd ones have free operations, even ones money.
@@ -32,14 +34,18 @@ async fn make_in<S: Store>(store: &S, users: i64) -> anyhow::Result<()> {
     let with_free = open(store, FREE_OPERATIONS)?;
     at_once((1..=users).step_by(2), |user| register(&with_free, user)).await?;
     let with_money = open(store, "0")?;
-    at_once((2..=users).step_by(2), |user| register_with_money(&with_money, user)).await
+    at_once((2..=users).step_by(2), |user| register_with_money(&with_money, user)).await?;
+    // In a store that has been running, only what is new is left to be chained.
+    with_free.chainer().flush(CHAINED_MAX).await;
+    with_money.chainer().flush(CHAINED_MAX).await;
+    Ok(())
 }
 
 /// A ledger without a door, which writes as long as somebody has it.
 pub(crate) fn open<S: Store>(store: &S, free_operations: &str) -> anyhow::Result<Ledger<S>> {
-    let (ledger, writer) =
+    let (ledger, writers) =
         ledger::open(store.clone(), rules(free_operations)?, Arc::new(SystemClock), QUEUE_MAX);
-    tokio::spawn(writer.run());
+    tokio::spawn(writers.run());
     Ok(ledger)
 }
 

@@ -1,4 +1,8 @@
-//! The writer: requests that wait together are written together.
+//! The writers: requests that wait together are written together.
+//!
+//! A user has one writer. While the database works for one of them, the other answers and decides;
+//! more would share the same processors, and make batches smaller. They know nothing of each other:
+//! what both touch is under the database's locks, as between two processes.
 //!
 //! Invariant: one transaction a batch, begun and committed in [`Writer::attempt`] and nowhere
 //! else, and nobody is answered before it is committed.
@@ -6,6 +10,7 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::books::Books;
@@ -24,9 +29,28 @@ const BATCH_MAX: usize = 256;
 
 type Batch = Vec<Box<dyn Job>>;
 
+/// All that write.
+#[derive(Debug)]
+pub struct Writers<S>(pub(super) Vec<Writer<S>>);
+
+impl<S: Store> Writers<S> {
+    /// Writes until the last ledger is gone and nothing waits, or a writer dies.
+    pub async fn run(self) {
+        let mut running: JoinSet<()> = self.0.into_iter().map(Writer::run).collect();
+        while let Some(ended) = running.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(error.cause = %error, "a writer died");
+                return;
+            }
+        }
+    }
+}
+
 /// Takes what waits, and writes it.
 #[derive(Debug)]
-pub struct Writer<S> {
+pub(super) struct Writer<S> {
+    /// Names it in metrics.
+    pub(super) number: usize,
     pub(super) store: S,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) rules: Arc<Rules>,
@@ -36,14 +60,13 @@ pub struct Writer<S> {
 }
 
 impl<S: Store> Writer<S> {
-    /// Writes until the last ledger is gone and nothing waits.
-    ///
     /// There is no timer: what has queued while the last batch was written is the next, so a lone
     /// request is written at once.
-    pub async fn run(mut self) {
+    async fn run(mut self) {
+        let depth = metrics::gauge!("billing_queue_depth", "writer" => self.number.to_string());
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while self.waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
-            record_count("billing_queue_depth", self.waiting.len());
+            depth.set(as_f64(self.waiting.len()));
             self.write(std::mem::take(&mut batch)).await;
         }
     }
@@ -290,10 +313,6 @@ async fn flush<S: Store>(
         store.insert_events(tx, &CONSUMERS, changes.events).await?;
     }
     Ok(())
-}
-
-fn record_count(gauge: &'static str, value: usize) {
-    metrics::gauge!(gauge).set(as_f64(value));
 }
 
 /// Counts here are far below the point where a float loses one.

@@ -1,7 +1,7 @@
 //! The decisions: what may be written, and what is answered.
 //!
-//! A write is a [`decision::Decision`], one file each. It waits in a queue until the one writer
-//! ([`batch`]) takes it together with all that wait beside it, loads what they name into
+//! A write is a [`decision::Decision`], one file each. It waits in a queue until the writer of its
+//! user ([`batch`]) takes it together with all that wait beside it, loads what they name into
 //! [`books`], lets each decide in memory in order of arrival, and stores all that changed in one
 //! transaction. Reads ([`reads`]) go past the queue, unless a hold is overdue.
 
@@ -43,7 +43,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use batch::Writer;
+pub use batch::Writers;
 pub use books::Standing;
 pub use cancel::Cancel;
 pub use chain::Chainer;
@@ -63,8 +63,9 @@ pub use settle::{Settle, Settled};
 pub use sweep::sweep;
 
 use crate::clock::Clock;
-use crate::domain::{Grant, Price, PriceList};
+use crate::domain::{Grant, Price, PriceList, UserId};
 use crate::store::Store;
+use batch::Writer;
 use chain::Unchained;
 pub(crate) use decision::Decision;
 use decision::{Job, Pending};
@@ -89,25 +90,29 @@ pub struct Ledger<S> {
     store: S,
     clock: Arc<dyn Clock>,
     rules: Arc<Rules>,
-    queue: mpsc::Sender<Box<dyn Job>>,
+    /// One of each writer.
+    queues: Vec<mpsc::Sender<Box<dyn Job>>>,
     /// Changes whenever an event may have become lendable.
     news: watch::Sender<u64>,
     unchained: Unchained,
 }
 
-/// Opens the books. The writer has to be run for anything to be written; it ends when the last
+/// Opens the books. The writers have to be run for anything to be written; they end when the last
 /// clone of the ledger is gone and all that waited is written.
 pub fn open<S: Store>(
     store: S,
     rules: Rules,
     clock: Arc<dyn Clock>,
     queue_max: usize,
-) -> (Ledger<S>, Writer<S>) {
-    let (queue, waiting) = mpsc::channel(queue_max);
+) -> (Ledger<S>, Writers<S>) {
     let rules = Arc::new(rules);
     let news = watch::Sender::new(0);
     let unchained = Unchained::default();
-    let writer = Writer {
+    let places = queue_max.div_ceil(S::WRITERS).max(1);
+    let (queues, waiting): (Vec<_>, Vec<_>) =
+        (0..S::WRITERS).map(|_| mpsc::channel(places)).unzip();
+    let writer = |(number, waiting)| Writer {
+        number,
         store: store.clone(),
         clock: Arc::clone(&clock),
         rules: Arc::clone(&rules),
@@ -115,7 +120,8 @@ pub fn open<S: Store>(
         news: news.clone(),
         unchained: unchained.clone(),
     };
-    (Ledger { store, clock, rules, queue, news, unchained }, writer)
+    let writers = Writers(waiting.into_iter().enumerate().map(writer).collect());
+    (Ledger { store, clock, rules, queues, news, unchained }, writers)
 }
 
 impl<S: Store> Ledger<S> {
@@ -125,8 +131,9 @@ impl<S: Store> Ledger<S> {
     /// Its refusal; or that its outcome is unknown, and the same request is to be sent again.
     pub(crate) async fn decide<D: Decision>(&self, decision: D) -> Result<D::Answer, BillingError> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue::<D>(Box::new(Pending::new(decision, reply)))?;
-        // The writer only drops a job unanswered when the process ends.
+        let user = decision.user();
+        self.enqueue::<D>(user, Box::new(Pending::new(decision, reply)))?;
+        // A writer only drops a job unanswered when the process ends.
         answer.await.unwrap_or(Err(BillingError::Unavailable))
     }
 
@@ -145,12 +152,14 @@ impl<S: Store> Ledger<S> {
         decisions: Vec<D>,
     ) -> Result<GroupAnswer<D>, BillingError> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue::<D>(Box::new(Group::new(decisions, reply)))?;
+        // The locks on their accounts keep those in order whose users have another writer.
+        let Some(user) = decisions.first().map(Decision::user) else { return Ok(Vec::new()) };
+        self.enqueue::<D>(user, Box::new(Group::new(decisions, reply)))?;
         answer.await.map_err(|_| BillingError::Unavailable)
     }
 
-    fn enqueue<D: Decision>(&self, job: Box<dyn Job>) -> Result<(), BillingError> {
-        self.queue.try_send(job).map_err(|error| {
+    fn enqueue<D: Decision>(&self, user: UserId, job: Box<dyn Job>) -> Result<(), BillingError> {
+        self.queue_of(user).try_send(job).map_err(|error| {
             let refusal = match error {
                 mpsc::error::TrySendError::Full(_) => BillingError::Busy,
                 mpsc::error::TrySendError::Closed(_) => BillingError::Unavailable,
@@ -158,6 +167,12 @@ impl<S: Store> Ledger<S> {
             decision::count(D::NAME, refusal.outcome());
             refusal
         })
+    }
+
+    /// All that is asked for one user waits in one queue, so that it is decided in order of arrival.
+    fn queue_of(&self, user: UserId) -> &mpsc::Sender<Box<dyn Job>> {
+        let place = usize::try_from(user.get()).unwrap_or_default() % self.queues.len();
+        &self.queues[place]
     }
 
     /// Who extends the chains of hashes over what is written. It does not keep the writer from

@@ -45,13 +45,16 @@ pub type Answer<T> = Result<T, StoreError>;
 
 /// A database and its transactions.
 pub trait Engine: Clone + Debug + Send + Sync + 'static {
+    /// How many transactions of batches it takes at the same time, to its gain.
+    const WRITERS: usize;
+
     /// An open transaction; dropping it rolls back.
     type Tx: Send;
 
     /// Opens a transaction that will write.
     fn begin(&self) -> impl Future<Output = Answer<Self::Tx>> + Send;
 
-    /// Opens the writer's next transaction: there is one of these at a time.
+    /// Opens a writer's next transaction: there are never more of these than [`Self::WRITERS`].
     fn begin_batch(&self) -> impl Future<Output = Answer<Self::Tx>> + Send {
         self.begin()
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proto::billing::v1 as wire;
 use proto::client::{self, Billing};
 use rstest::rstest;
+use sqlx::{Connection as _, SqliteConnection};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
@@ -129,6 +130,40 @@ async fn a_second_process_does_not_get_the_same_sqlite_file() {
     // The lock goes with its process, however that ends.
     process.kill().await;
     Process::start(&database).await.kill().await;
+}
+
+#[tokio::test]
+async fn what_is_committed_comes_into_the_sqlite_file_beside_the_writer() {
+    let database = TestDatabase::create(Engine::Sqlite).await;
+    let process = Process::start(&database).await;
+    const USERS: i64 = 40;
+    for user_id in 1..=USERS {
+        let request = wire::RegisterUserRequest { user_id, profile: None };
+        process.billing.register_user(request).await.unwrap();
+    }
+
+    // Without its log, the file has only what was copied into it; the writer itself would not copy
+    // before the log has 128 MB.
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let copy = database.copy().await;
+        // A copy that was made while pages were written is no database.
+        let found = accounts_in(&copy.url).await.unwrap_or_default();
+        // The last few commits wait for more.
+        if found > USERS / 2 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the file has {found} of {USERS} accounts");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    process.kill().await;
+    database.drop().await;
+}
+
+async fn accounts_in(url: &str) -> sqlx::Result<i64> {
+    let mut connection = SqliteConnection::connect(url).await?;
+    let found = sqlx::query_scalar("select count(*) from accounts").fetch_one(&mut connection);
+    found.await
 }
 
 #[tokio::test]

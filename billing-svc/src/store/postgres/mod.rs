@@ -26,9 +26,9 @@ use super::stats::{STATS_CONNECTIONS, STATS_TIMEOUT};
 use super::{Answer, Engine, OpenError, StoreError, migrations};
 use crate::domain::Timestamp;
 
-/// One connection writes batches, more would make it slower; the others are for when one has fallen
-/// silent, and takes its time to end.
-const BATCHES: u32 = 3;
+/// Two connections write batches; the others are for when one has fallen silent, and takes its time
+/// to end.
+const BATCHES: u32 = 4;
 /// Lend and acknowledge events.
 const WRITERS: u32 = 2;
 const READERS: u32 = 8;
@@ -119,6 +119,8 @@ fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
 }
 
 impl Engine for PostgresStore {
+    const WRITERS: usize = 2;
+
     type Tx = Transaction<'static, Postgres>;
 
     async fn begin(&self) -> Answer<Self::Tx> {

@@ -1,6 +1,7 @@
 //! SQLite, for one process and one machine. Every write is one `BEGIN IMMEDIATE` transaction on
 //! the only writing connection, which is the lock on all accounts at once.
 
+mod checkpoints;
 mod many;
 mod accounts;
 mod operations;
@@ -26,6 +27,7 @@ use sqlx::{Connection as _, Sqlite, SqlitePool, Transaction};
 
 pub use verify::SqliteAudit;
 
+use self::checkpoints::Checkpoints;
 use super::stats::STATS_CONNECTIONS;
 use super::{Answer, Engine, OpenError, StoreError, migrations};
 use crate::domain::Timestamp;
@@ -37,9 +39,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Each write meets pages all over the file: by default, 2 MB, it reads most of them anew. Given in
 /// kilobytes, as SQLite tells them from pages by the sign.
 const CACHE: &str = "-32768";
-/// The log is copied into the file after 32 MB. By default, 4 MB, that comes with nearly every batch,
-/// and writes the same pages each time.
-const CHECKPOINT_AFTER_PAGES: &str = "8192";
+/// After 128 MB of log, the writer copies what is not in the file yet. By default, after 4 MB, that
+/// comes with nearly every batch, and writes the same pages each time.
+const CHECKPOINT_AFTER_PAGES: &str = "32768";
 
 /// An SQLite file that this process alone writes.
 #[derive(Clone, Debug)]
@@ -48,6 +50,7 @@ pub struct SqliteStore {
     reader: SqlitePool,
     /// For what reads so much that readers must not wait behind it.
     reports: SqlitePool,
+    checkpoints: Arc<Checkpoints>,
     /// Held as long as the store is: the lock that keeps a second process out.
     _lock: Arc<File>,
 }
@@ -67,7 +70,9 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
             .pragma("cache_size", CACHE)
-            .pragma("wal_autocheckpoint", CHECKPOINT_AFTER_PAGES);
+            .pragma("wal_autocheckpoint", CHECKPOINT_AFTER_PAGES)
+            // Many rows in a statement: what it would take to undo one is no file's business.
+            .pragma("temp_store", "memory");
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .idle_timeout(None)
@@ -82,12 +87,14 @@ impl SqliteStore {
             .await
             .map_err(OpenError::Unreachable)?;
         migrations::sqlite().run(&writer).await.map_err(OpenError::Migration)?;
-        let options = options.create_if_missing(false).read_only(true);
+        let options = options.create_if_missing(false);
+        let checkpoints = Arc::new(Checkpoints::begin(options.clone()));
+        let options = options.read_only(true);
         let readers = |connections: u32| {
             SqlitePoolOptions::new().max_connections(connections).connect_lazy_with(options.clone())
         };
         let (reader, reports) = (readers(READERS), readers(STATS_CONNECTIONS));
-        Ok(Self { writer, reader, reports, _lock: Arc::new(lock) })
+        Ok(Self { writer, reader, reports, checkpoints, _lock: Arc::new(lock) })
     }
 }
 
@@ -123,6 +130,8 @@ fn lock(database: &Path) -> Result<File, OpenError> {
 }
 
 impl Engine for SqliteStore {
+    const WRITERS: usize = 1;
+
     type Tx = Transaction<'static, Sqlite>;
 
     async fn begin(&self) -> Answer<Self::Tx> {
@@ -132,7 +141,9 @@ impl Engine for SqliteStore {
     }
 
     async fn commit(&self, tx: Self::Tx) -> Answer<()> {
-        tx.commit().await.map_err(StoreError::at_commit)
+        tx.commit().await.map_err(StoreError::at_commit)?;
+        self.checkpoints.note_commit();
+        Ok(())
     }
 
     async fn database_time(&self) -> Answer<Option<Timestamp>> {
@@ -146,6 +157,7 @@ impl Engine for SqliteStore {
     }
 
     async fn close(&self) {
+        self.checkpoints.end();
         self.reader.close().await;
         self.reports.close().await;
         self.writer.close().await;
