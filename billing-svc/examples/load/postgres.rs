@@ -82,6 +82,13 @@ impl Postgres {
         Ok(self.url(database))
     }
 
+    /// Does what autovacuum would do about filling soon after, in somebody's measurement.
+    pub(crate) async fn tidy(&self, database: &str) -> anyhow::Result<()> {
+        let mut connection = PgConnection::connect(&self.url(database)).await?;
+        sqlx::raw_sql("vacuum analyze").execute(&mut connection).await?;
+        Ok(connection.close().await?)
+    }
+
     /// Writes out what filling has left, so that no measurement pays for it.
     pub(crate) async fn checkpoint(&self) -> anyhow::Result<()> {
         self.admin("checkpoint".to_owned()).await

@@ -74,6 +74,7 @@ impl Bench {
         let postgres = self.postgres.insert(postgres);
         let url = postgres.create(SERVICE, EMPTY).await?;
         fill(&url, self.options.users).await?;
+        postgres.tidy(SERVICE).await?;
         let has = |some: &[Kind]| some.iter().any(|kind| kinds.contains(kind));
         if has(&[Kind::Raw]) {
             let url = postgres.create(RAW, SERVICE).await?;
@@ -166,7 +167,7 @@ impl Bench {
     }
 }
 
-/// Makes the users of a store, and leaves it tidy.
+/// Makes the users of a store.
 async fn fill(url: &str, users: i64) -> anyhow::Result<()> {
     Database::migrate(url).await?;
     let database = Database::open(url).await?;

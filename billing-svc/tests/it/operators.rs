@@ -173,7 +173,7 @@ async fn it_is_live_and_ready_and_counts_what_it_decides() {
         "billing_operations_total{operation=\"reserve\",outcome=\"user_not_found\"} 1",
         "billing_write_batch_size",
         "billing_write_seconds",
-        "billing_queue_depth 0",
+        "billing_queue_depth{writer=\"0\"} 0",
     ] {
         assert!(metrics.contains(line), "{line} is not in {metrics}");
     }
