@@ -160,7 +160,7 @@ pub async fn check(talk: Talk, top_up_id: String) -> Result<(), HandlerError> {
             talk.say(&text::payments::pending(amount), Some(keyboard)).await?;
         }
         PaymentState::Cancelled => {
-            let said = text::payments::declined(amount, &payment.cancel_reason);
+            let said = text::cancellations::declined(amount, &payment.cancel_reason);
             talk.say(&said, Some(keyboard::amounts())).await?;
         }
         PaymentState::Unspecified => return Err(HandlerError::Incomplete("CheckPayment")),

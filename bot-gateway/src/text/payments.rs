@@ -134,30 +134,6 @@ pub fn pending(amount: Kopecks) -> String {
     format!("⏳ Оплата {amount} ещё не поступила. Если вы уже оплатили, подождите минуту.")
 }
 
-/// The payment ended without money.
-pub fn declined(amount: Kopecks, reason: &str) -> String {
-    let reason = match reason {
-        "insufficient_funds" => "на карте или счёте недостаточно средств",
-        "expired_on_confirmation" => "истекло время на оплату",
-        "canceled_by_merchant" => "платёж отменён",
-        "card_expired" => "истёк срок действия карты",
-        "invalid_card_number" => "неверный номер карты",
-        "invalid_csc" => "неверный код CVC/CVV",
-        "3d_secure_failed" => "не пройдена проверка 3-D Secure",
-        "call_issuer" => "банк отклонил платёж, обратитесь в банк",
-        "issuer_unavailable" => "банк не отвечает",
-        "payment_method_limit_exceeded" => "превышен лимит карты или кошелька",
-        "payment_method_restricted" => "этим способом платить нельзя",
-        "country_forbidden" => "карты этой страны не принимаются",
-        "fraud_suspected" => "платёж отклонён системой безопасности",
-        "identification_required" => "нужна идентификация кошелька",
-        "permission_revoked" => "доступ к способу оплаты отозван",
-        "expired_on_capture" | "internal_timeout" => "платёжная система не успела провести платёж",
-        _ => "платёж не прошёл",
-    };
-    format!("❌ Оплата {amount} не прошла: {reason}. Деньги не списаны.")
-}
-
 pub const UNKNOWN_TOP_UP: &str = "Такого платежа нет. Начните новое пополнение:";
 
 /// Neither a free operation nor enough money.
