@@ -92,7 +92,7 @@ async fn change_shop(State(shop): Shop, body: Bytes) -> Response {
         return refuse(StatusCode::BAD_REQUEST, "send {\"receipts\": true} or false")
             .into_response();
     };
-    shop.books.write(|books| books.wants_receipts = wants);
+    shop.set_receipts(wants);
     show_shop(State(shop)).await.into_response()
 }
 
