@@ -4,6 +4,7 @@ use proto::billing::v1::{
     Account, GetAccountRequest, ListPricesRequest, Profile, RegisterUserRequest,
 };
 use proto::reason;
+use proto::service::email::Email;
 
 use crate::app::App;
 use crate::handlers::error::HandlerError;
@@ -23,6 +24,16 @@ pub async fn register(
 ) -> Result<Account, HandlerError> {
     let language = language.filter(|tag| tag.chars().count() <= LANGUAGE_CHARACTERS_MAX);
     let profile = Profile { language: language.map(ToOwned::to_owned), receipt_email: None };
+    update(app, user_id, profile).await
+}
+
+/// Keeps where a user's receipts go. Registers a user who was not.
+pub async fn keep_email(app: &App, user_id: i64, email: &Email) -> Result<Account, HandlerError> {
+    let receipt_email = Some(email.as_str().to_owned());
+    update(app, user_id, Profile { language: None, receipt_email }).await
+}
+
+async fn update(app: &App, user_id: i64, profile: Profile) -> Result<Account, HandlerError> {
     let request = RegisterUserRequest { user_id, profile: Some(profile) };
     let answer = app.billing.register_user(request).await;
     let answer = answer.map_err(HandlerError::of("RegisterUser"))?;
@@ -56,6 +67,12 @@ pub async fn terms(app: &App, user_id: i64, mode: Mode) -> Result<Option<Terms>,
         free_operations: account.free_operations,
         balance: Kopecks::new(account.balance_kopecks),
     }))
+}
+
+/// Where a user's receipts go, if that is known.
+pub fn receipt_email(account: &Account) -> Option<&str> {
+    let email = account.profile.as_ref()?.receipt_email.as_deref()?;
+    Some(email).filter(|email| !email.is_empty())
 }
 
 /// An account as it is shown.

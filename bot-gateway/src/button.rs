@@ -28,6 +28,8 @@ pub enum Button {
     TopUp(Kopecks),
     /// Asks which sum to pay in.
     TopUpOther,
+    /// Asks where receipts should go from now on.
+    ReceiptEmail,
     /// Makes the link that could not be made before; the intent is the same.
     TopUpAgain {
         /// Names the intent.
@@ -61,6 +63,7 @@ impl fmt::Display for Button {
             Self::PaymentMenu => write!(formatter, "payment_menu"),
             Self::TopUp(amount) => write!(formatter, "top_up:{}", amount.get()),
             Self::TopUpOther => write!(formatter, "top_up_other"),
+            Self::ReceiptEmail => write!(formatter, "receipt_email"),
             Self::TopUpAgain { intent, amount } => {
                 write!(formatter, "top_up_again:{}:{}", intent.simple(), amount.get())
             }
@@ -89,6 +92,7 @@ impl FromStr for Button {
             "cancel" => bare(value, Self::Cancel),
             "payment_menu" => bare(value, Self::PaymentMenu),
             "top_up_other" => bare(value, Self::TopUpOther),
+            "receipt_email" => bare(value, Self::ReceiptEmail),
             "top_up" => Ok(Self::TopUp(amount(value)?)),
             "top_up_again" => {
                 let (intent, kopecks) = value.split_once(':').ok_or(UnknownButton)?;
@@ -142,6 +146,7 @@ mod tests {
             Button::PaymentMenu,
             Button::TopUp(crate::money::TOP_UP_MAX),
             Button::TopUpOther,
+            Button::ReceiptEmail,
             Button::TopUpAgain { intent: draft, amount: crate::money::TOP_UP_MAX },
             Button::CheckPayment { top_up_id: draft.to_string() },
             Button::MergeDone { draft },

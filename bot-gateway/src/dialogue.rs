@@ -35,6 +35,8 @@ pub enum State {
     WaitText(Draft),
     /// How much should be paid in? The question before it is asked again afterwards.
     WaitAmount(Box<State>),
+    /// Where should the receipt go?
+    WaitEmail(EmailQuestion),
 }
 
 impl State {
@@ -43,6 +45,7 @@ impl State {
         match self {
             Self::Idle => None,
             Self::WaitAmount(before) => before.draft(),
+            Self::WaitEmail(question) => question.before.draft(),
             Self::WaitPhoto(draft)
             | Self::WaitFace(draft)
             | Self::WaitPhotos(draft)
@@ -66,7 +69,7 @@ impl State {
     #[must_use]
     pub fn at_price(mut self, price: Kopecks) -> Self {
         match &mut self {
-            Self::Idle | Self::WaitAmount(_) => {}
+            Self::Idle | Self::WaitAmount(_) | Self::WaitEmail(_) => {}
             Self::WaitPhoto(draft)
             | Self::WaitFace(draft)
             | Self::WaitPhotos(draft)
@@ -75,6 +78,24 @@ impl State {
         }
         self
     }
+}
+
+/// The question where receipts should go, and what goes on with the answer.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct EmailQuestion {
+    /// The payment that waits for it; none where an address is only changed.
+    pub wish: Option<Wish>,
+    /// The question that is asked again afterwards.
+    pub before: Box<State>,
+}
+
+/// A payment that was asked for and could not be made yet.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Wish {
+    /// Names the intent: the key of the payment is made of it.
+    pub intent: Uuid,
+    /// What to pay in.
+    pub amount: Kopecks,
 }
 
 /// One purchase on its way: made when the mode is opened, used up by the last answer.
@@ -166,6 +187,11 @@ mod tests {
         let states = [
             State::Idle,
             State::WaitAmount(Box::new(State::WaitPrompt(draft(Mode::Generate)))),
+            State::WaitEmail(EmailQuestion {
+                wish: Some(Wish { intent: intent(7, "callback:2"), amount: Kopecks::new(10_000) }),
+                before: Box::new(State::WaitAmount(Box::default())),
+            }),
+            State::WaitEmail(EmailQuestion { wish: None, before: Box::default() }),
             State::WaitPhoto(draft(Mode::Edit)),
             State::WaitFace(draft(Mode::FaceSwap)),
             State::WaitPhotos(draft(Mode::Merge)),

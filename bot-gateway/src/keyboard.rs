@@ -47,6 +47,17 @@ pub fn amounts() -> InlineKeyboardMarkup {
     InlineKeyboardMarkup::new(rows)
 }
 
+/// The same, with the way to change where receipts go above the last row, if they go anywhere.
+#[must_use]
+pub fn with_email(mut keyboard: InlineKeyboardMarkup, email: Option<&str>) -> InlineKeyboardMarkup {
+    if email.is_some() {
+        let change = button(text::receipts::CHANGE_BUTTON, &Button::ReceiptEmail);
+        let last = keyboard.inline_keyboard.len().saturating_sub(1);
+        keyboard.inline_keyboard.insert(last, vec![change]);
+    }
+    keyboard
+}
+
 /// A payment link, and the way to ask about it.
 pub fn payment(amount: Kopecks, link: Option<Url>, top_up_id: &str) -> InlineKeyboardMarkup {
     let check = Button::CheckPayment { top_up_id: top_up_id.to_owned() };

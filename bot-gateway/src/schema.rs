@@ -7,7 +7,9 @@ use teloxide::types::{BotCommand, Update};
 
 use crate::dialogue::State;
 use crate::handlers::error::HandlerError;
-use crate::handlers::{add_text, balance, buttons, merge, modes, other, photos, start, top_up};
+use crate::handlers::{
+    add_text, balance, buttons, email, merge, modes, other, photos, start, top_up,
+};
 use crate::text;
 
 /// The commands; they work whatever is asked.
@@ -70,6 +72,7 @@ fn answers() -> UpdateHandler<HandlerError> {
         .branch(case![State::WaitPhotos(draft)].endpoint(merge::photo))
         .branch(case![State::WaitText(draft)].endpoint(add_text::text))
         .branch(case![State::WaitAmount(before)].endpoint(top_up::amount))
+        .branch(case![State::WaitEmail(question)].endpoint(email::answer))
         .branch(dptree::endpoint(other::unexpected))
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use proto::billing::v1 as wire;
+use proto::service::email::Email;
 use proto::{client, reason};
 use tonic::{Code, Status};
 
@@ -123,6 +124,14 @@ impl Billing {
     pub fn new(url: &str) -> Result<Self, client::BadAddress> {
         let inner = client::Billing::new(client::channel(url)?).with_deadline(DEADLINE);
         Ok(Self { inner })
+    }
+
+    /// Where the user's receipts go; `None` if no address is known that they can be sent to.
+    pub async fn receipt_email(&self, user: UserId) -> Result<Option<Email>, BillingError> {
+        let request = wire::GetAccountRequest { user_id: user.get() };
+        let account = self.inner.get_account(request).await?.account;
+        let profile = account.ok_or(BillingError::Unreadable)?.profile.unwrap_or_default();
+        Ok(profile.receipt_email.and_then(|email| email.parse().ok()))
     }
 
     /// Records money that is about to be asked for; a repeat answers with the first one.

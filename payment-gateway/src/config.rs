@@ -11,6 +11,8 @@ use proto::service::config::duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::receipt_settings::ReceiptSettings;
+
 /// The addresses that notifications come from, as YooKassa publishes them.
 const PUBLISHED_NETWORKS: &str = "185.71.76.0/27,185.71.77.0/27,77.75.153.0/25,77.75.154.128/25,\
                                   77.75.156.11/32,77.75.156.35/32,2a02:5180::/32";
@@ -69,6 +71,10 @@ pub struct Config {
     /// top-up is first looked at when it is this old, and less and less often afterwards.
     #[arg(long, env, default_value = "15s", value_parser = duration)]
     pub reconcile_every: Duration,
+
+    /// Receipts (54-FZ).
+    #[command(flatten)]
+    pub receipts: ReceiptSettings,
 
     /// What every service has.
     #[command(flatten)]

@@ -27,9 +27,12 @@ use url::Url;
 use crate::billing::{Billing, Paid, TopUp, TopUpState};
 use crate::error::PaymentError;
 use crate::ids::{PaymentId, TopUpId, UserId};
+use crate::receipt::{self, Receipts};
 use crate::resolve::{Owner, Resolver, Via, payment_id};
-use crate::yookassa::wire::{Amount, NewConfirmation, NewMetadata, NewPayment, Payment, Status};
-use crate::yookassa::{Client, Refusal, YookassaError};
+use crate::yookassa::wire::{
+    Amount, NewConfirmation, NewMetadata, NewPayment, Payment, Receipt, Status,
+};
+use crate::yookassa::{Client, Refusal, Unknown, YookassaError};
 
 /// What the user reads on YooKassa's page.
 const DESCRIPTION: &str = "Пополнение баланса Media Lab";
@@ -55,13 +58,19 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 pub type Making = Shared<BoxFuture<'static, Result<TopUp, PaymentError>>>;
 
 /// Makes the snapshot of the request for a top-up that is about to be opened.
-pub fn snapshot(user_id: UserId, paid: &Paid, return_url: &Url) -> Vec<u8> {
+pub fn snapshot(
+    user_id: UserId,
+    paid: &Paid,
+    return_url: &Url,
+    receipt: Option<&Receipt>,
+) -> Vec<u8> {
     let request = NewPayment {
         amount: Amount { value: paid.amount.to_roubles(), currency: paid.currency.clone() },
         capture: true,
         confirmation: NewConfirmation { kind: "redirect", return_url: return_url.as_str() },
         description: DESCRIPTION,
         metadata: NewMetadata { user_id: user_id.to_string(), top_up_id: PLACEHOLDER.to_owned() },
+        receipt,
     };
     serde_json::to_vec(&request).expect("texts and a map of them are always JSON")
 }
@@ -80,6 +89,7 @@ pub struct Creator {
     billing: Billing,
     yookassa: Arc<Client>,
     resolver: Arc<Resolver>,
+    receipts: Option<Receipts>,
     tasks: TaskTracker,
     running: Mutex<HashMap<TopUpId, Making>>,
 }
@@ -90,9 +100,10 @@ impl Creator {
         billing: Billing,
         yookassa: Arc<Client>,
         resolver: Arc<Resolver>,
+        receipts: Option<Receipts>,
         tasks: TaskTracker,
     ) -> Self {
-        Self { billing, yookassa, resolver, tasks, running: Mutex::default() }
+        Self { billing, yookassa, resolver, receipts, tasks, running: Mutex::default() }
     }
 
     /// Starts making the payment of an open top-up, or joins the making that runs. It goes on when
@@ -134,8 +145,13 @@ impl Creator {
         let outcome = match &made {
             Ok(Some(_)) => "created",
             Ok(None) => "absent",
-            Err(PaymentError::ProviderRefused(_)) => "refused",
-            Err(PaymentError::ProviderUnavailable | PaymentError::Billing(_)) => "unknown",
+            Err(PaymentError::ProviderRefused(_) | PaymentError::ShopNotReady(_)) => "refused",
+            Err(PaymentError::ProviderDown(_)) => "not_asked",
+            Err(
+                PaymentError::ProviderUnavailable
+                | PaymentError::ReceiptEmailRequired
+                | PaymentError::Billing(_),
+            ) => "unknown",
         };
         metrics::counter!("payments_created_total", "outcome" => outcome).increment(1);
         let Some(payment) = made? else {
@@ -168,11 +184,18 @@ impl Creator {
                     tracing::error!("yookassa: no such call there, check YOOKASSA_API_URL");
                     break;
                 }
+                // Nobody is asked now, and whoever waits for this payment need not wait either.
+                Err(error @ YookassaError::Unknown(Unknown::Down(_))) => {
+                    log_step(top_up, None, "not_asked", "yookassa: payment not asked for yet");
+                    return Err(PaymentError::unanswered(&error));
+                }
                 Err(YookassaError::Unknown(_)) if Instant::now() + pause >= give_up => break,
                 Err(YookassaError::Unknown(_)) => {}
             }
-            sleep(jittered(pause)).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+            if !self.yookassa.is_down() {
+                sleep(jittered(pause)).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
         }
         log_step(top_up, None, "unknown", "yookassa: payment not answered yet");
         Err(PaymentError::ProviderUnavailable)
@@ -186,6 +209,9 @@ impl Creator {
         let reason = refusal.to_string();
         self.billing.cancel(top_up, &reason).await?;
         log_step(top_up, None, "refused", "yookassa: payment refused");
+        if receipt::report(self.receipts.as_ref(), refusal) || refusal.is_about_shop() {
+            return Ok(PaymentError::ShopNotReady(reason));
+        }
         Ok(PaymentError::ProviderRefused(reason))
     }
 
@@ -197,7 +223,7 @@ impl Creator {
         let mut cursor = None;
         for _ in 0..PAGES_MAX {
             let page = self.yookassa.list(span, cursor.as_deref()).await;
-            let page = page.map_err(|_| PaymentError::ProviderUnavailable)?;
+            let page = page.map_err(|error| PaymentError::unanswered(&error))?;
             if let Some(payment) =
                 page.items.into_iter().find(|payment| Owner::of(payment) == Some(owner))
             {
@@ -294,7 +320,7 @@ mod tests {
 
     fn taken(return_url: &str) -> Vec<u8> {
         let paid = Paid { amount: Kopecks::new(50_000).unwrap(), currency: "RUB".to_owned() };
-        snapshot(UserId::new(77).unwrap(), &paid, &return_url.parse().unwrap())
+        snapshot(UserId::new(77).unwrap(), &paid, &return_url.parse().unwrap(), None)
     }
 
     #[test]
@@ -321,6 +347,27 @@ mod tests {
 
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["metadata"]["top_up_id"], ID);
+    }
+
+    #[test]
+    fn a_receipt_is_part_of_the_request_and_cannot_pose_as_the_place() {
+        let receipts = Receipts {
+            tax_system_code: None,
+            vat_code: 1,
+            subject: "service".to_owned(),
+            mode: "full_prepayment".to_owned(),
+            description: r#""top_up_id":"{top_up_id}""#.to_owned(),
+        };
+        let paid = Paid { amount: Kopecks::new(50_000).unwrap(), currency: "RUB".to_owned() };
+        let receipt = receipts.for_payment(&paid, &"anna@example.com".parse().unwrap());
+        let url = "https://t.me/example_bot".parse().unwrap();
+        let snapshot = snapshot(UserId::new(77).unwrap(), &paid, &url, Some(&receipt));
+
+        let body: Value =
+            serde_json::from_slice(&body(&snapshot, ID.parse().unwrap()).unwrap()).unwrap();
+
+        assert_eq!(body["metadata"]["top_up_id"], ID);
+        assert_eq!(body["receipt"], serde_json::to_value(&receipt).unwrap());
     }
 
     #[test]

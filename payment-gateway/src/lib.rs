@@ -1,15 +1,17 @@
 //! Talks to YooKassa; turns payments into credits. Keeps nothing: what must last is in billing-svc.
 //!
 //! Read in this order: [`config`]; [`server`], which puts the pieces together; [`payments`], the
-//! RPCs; [`create`], how a payment is made once; [`resolve`] and [`refund`], what a payment and its
+//! RPCs; [`create`], how a payment is made once, with its [`receipt`]; [`resolve`] and [`refund`], what a payment and its
 //! refund mean for their top-up, and the two that find out without being asked: [`webhook`] (with
 //! [`looks`]) and [`reconcile`]. [`yookassa`] and
-//! [`billing`] are the two that we talk to.
+//! [`billing`] are the two that we talk to; a [`breaker`] keeps from asking YooKassa in vain.
 
 pub mod config;
+pub mod receipt_settings;
 pub mod server;
 pub mod payments;
 pub mod create;
+pub mod receipt;
 pub mod resolve;
 pub mod refund;
 pub mod looks;
@@ -20,5 +22,6 @@ pub mod client_address;
 pub mod error;
 pub mod billing;
 pub mod yookassa;
+pub mod breaker;
 pub mod ids;
 pub mod money;

@@ -11,6 +11,9 @@ async fn main() -> anyhow::Result<()> {
     rustls::crypto::ring::default_provider().install_default().ok();
     config::load_dotenv();
     let settings: Config = config::parse();
+    if let Err(wrong) = settings.receipts.receipts() {
+        config::refuse(wrong.variable, wrong.problem);
+    }
     telemetry::init(&settings.common);
     let shutdown = Shutdown::on_signals()?;
 

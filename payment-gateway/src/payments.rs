@@ -21,7 +21,9 @@ use crate::create::{Creator, snapshot};
 use crate::error::PaymentError;
 use crate::ids::{TopUpId, UserId};
 use crate::money::{Kopecks, PAYMENT_MAX, PAYMENT_MIN};
+use crate::receipt::Receipts;
 use crate::resolve::{Resolver, Via};
+use crate::yookassa::wire::Receipt;
 
 /// Callers give up after ten seconds by default, and should hear from us before that.
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
@@ -37,6 +39,8 @@ pub struct Terms {
     pub currency: String,
     /// Where the user's browser goes afterwards.
     pub return_url: Url,
+    /// The receipt that goes with it, where receipts are on.
+    pub receipts: Option<Receipts>,
 }
 
 /// Serves `medialab.payments.v1.PaymentsService`.
@@ -57,6 +61,14 @@ impl Payments {
         terms: Terms,
     ) -> Self {
         Self { billing, creator, resolver, terms }
+    }
+
+    /// The receipt that has to go with a payment.
+    async fn receipt(&self, user: UserId, paid: &Paid) -> Result<Option<Receipt>, PaymentError> {
+        let Some(receipts) = &self.terms.receipts else { return Ok(None) };
+        let email = self.billing.receipt_email(user).await?;
+        let email = email.ok_or(PaymentError::ReceiptEmailRequired)?;
+        Ok(Some(receipts.for_payment(paid, &email)))
     }
 
     /// The payment of an open top-up, made now if it was not made before.
@@ -101,7 +113,8 @@ impl PaymentsService for Payments {
         let key = key(request.idempotency_key)?;
 
         let paid = Paid { amount, currency: self.terms.currency.clone() };
-        let snapshot = snapshot(user_id, &paid, &self.terms.return_url);
+        let receipt = self.receipt(user_id, &paid).await?;
+        let snapshot = snapshot(user_id, &paid, &self.terms.return_url, receipt.as_ref());
         let new = NewTopUp { user_id, paid, key, snapshot };
         let opened = self.billing.open(new).await.map_err(PaymentError::from)?;
         let top_up = if opened.state == TopUpState::Open && opened.payment_id.is_none() {
@@ -134,7 +147,7 @@ impl PaymentsService for Payments {
         })?;
         let top_up = match self.checked(top_up, deadline).await {
             // The refusal has cancelled it, and that is the answer.
-            Err(PaymentError::ProviderRefused(_)) => {
+            Err(PaymentError::ProviderRefused(_) | PaymentError::ShopNotReady(_)) => {
                 let now = self.billing.get(user_id, id).await.map_err(PaymentError::from)?;
                 now.ok_or_else(|| Status::internal("the top-up is gone"))?
             }

@@ -47,6 +47,8 @@ enum Look {
     Waits,
     /// Somebody did not answer.
     Unknown,
+    /// YooKassa is not asked for so long.
+    NotAsked(Duration),
     /// A person must look.
     Refused,
 }
@@ -136,11 +138,14 @@ impl Reconciler {
         };
         match timeout(LOOK_WITHIN, looked).await.unwrap_or(Err(PaymentError::ProviderUnavailable)) {
             Ok(Resolution::Settled | Resolution::Cancelled) => Look::Ended,
-            Err(PaymentError::ProviderRefused(_)) => Look::Ended,
+            Err(PaymentError::ProviderRefused(_) | PaymentError::ShopNotReady(_)) => Look::Ended,
             Ok(Resolution::Pending) => Look::Waits,
             Ok(Resolution::NotOurs | Resolution::Refused(_)) => Look::Refused,
             // Logged where it was met.
-            Err(PaymentError::ProviderUnavailable) => Look::Unknown,
+            Err(PaymentError::ProviderUnavailable | PaymentError::ReceiptEmailRequired) => {
+                Look::Unknown
+            }
+            Err(PaymentError::ProviderDown(retry_after)) => Look::NotAsked(retry_after),
             Err(PaymentError::Billing(error)) => {
                 tracing::warn!(
                     user.id = %user_id,
@@ -159,6 +164,10 @@ impl Reconciler {
         let at_most = match look {
             Look::Ended | Look::Unknown => RETRY_EVERY_MAX,
             Look::Waits => LOOK_EVERY_MAX,
+            // As soon as it is asked again: what is open goes on when it is back.
+            Look::NotAsked(retry_after) => {
+                return retry_after.min(RETRY_EVERY_MAX).max(self.every);
+            }
             Look::Refused => return REFUSED_EVERY,
         };
         age.min(at_most).max(self.every)

@@ -107,9 +107,10 @@ pub enum Mismatch {
     NotPaid,
 }
 
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Mismatch {
+    /// As it is logged and counted.
+    fn name(self) -> &'static str {
+        match self {
             Self::TopUp => "top_up",
             Self::Metadata => "metadata",
             Self::Payment => "payment",
@@ -118,7 +119,13 @@ impl fmt::Display for Mismatch {
             Self::Shop => "shop",
             Self::TestMode => "test_mode",
             Self::NotPaid => "not_paid",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -211,8 +218,8 @@ impl Resolver {
             Ok(payment) => payment,
             Err(YookassaError::NotFound) => return Ok(Self::unknown_payment(payment_id, expected)),
             // Refusing a read means that our credentials are wrong: that will be mended.
-            Err(YookassaError::Rejected(_) | YookassaError::Unknown(_)) => {
-                return Err(PaymentError::ProviderUnavailable);
+            Err(error @ (YookassaError::Rejected(_) | YookassaError::Unknown(_))) => {
+                return Err(PaymentError::unanswered(&error));
             }
         };
         // What is applied is what was asked about, whatever the answer calls itself.
@@ -281,7 +288,7 @@ impl Resolver {
             Err(YookassaError::Rejected(_) | YookassaError::NotFound) => {
                 return Ok(Resolution::Pending);
             }
-            Err(YookassaError::Unknown(_)) => return Err(PaymentError::ProviderUnavailable),
+            Err(error @ YookassaError::Unknown(_)) => return Err(PaymentError::unanswered(&error)),
         };
         tracing::info!(
             user.id = %top_up.user_id,
@@ -307,6 +314,7 @@ impl Resolver {
         via: Via,
     ) -> Result<Resolution, PaymentError> {
         if top_up.state == TopUpState::Settled {
+            metrics::counter!("payments_repeated_total", "via" => via.name()).increment(1);
             tracing::info!(
                 user.id = %top_up.user_id,
                 top_up.id = %top_up.id,
@@ -382,6 +390,7 @@ fn mismatch(error: &BillingError) -> Option<Mismatch> {
 }
 
 fn refuse(payment_id: &PaymentId, owner: Owner, mismatch: Mismatch) -> Resolution {
+    metrics::counter!("payments_refused_total", "mismatch" => mismatch.name()).increment(1);
     tracing::error!(
         user.id = %owner.user_id,
         top_up.id = %owner.top_up_id,

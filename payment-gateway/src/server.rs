@@ -126,11 +126,21 @@ fn assemble(config: Config, tasks: &TaskTracker) -> anyhow::Result<Parts> {
     let resolver = Arc::new(Resolver::new(billing.clone(), Arc::clone(&yookassa), shop));
     let refunds = Refunds::new(billing.clone(), Arc::clone(&yookassa), Arc::clone(&resolver));
     let refunds = Arc::new(refunds);
-    let creator = Creator::new(billing.clone(), yookassa, Arc::clone(&resolver), tasks.clone());
+    let receipts = config.receipts.receipts()?;
+    let creator = Creator::new(
+        billing.clone(),
+        yookassa,
+        Arc::clone(&resolver),
+        receipts.clone(),
+        tasks.clone(),
+    );
     let creator = Arc::new(creator);
 
-    let terms =
-        Terms { currency: config.yookassa_currency, return_url: config.yookassa_return_url };
+    let terms = Terms {
+        currency: config.yookassa_currency,
+        return_url: config.yookassa_return_url,
+        receipts,
+    };
     let payments =
         Payments::new(billing.clone(), Arc::clone(&creator), Arc::clone(&resolver), terms);
     let rpcs = PaymentsServiceServer::new(payments).max_decoding_message_size(MESSAGE_BYTES_MAX);

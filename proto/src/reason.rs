@@ -83,6 +83,12 @@ pub const AMOUNT_OUT_OF_RANGE: &str = "AMOUNT_OUT_OF_RANGE";
 pub const PROVIDER_REFUSED: &str = "PROVIDER_REFUSED";
 /// The provider does not answer.
 pub const PROVIDER_UNAVAILABLE: &str = "PROVIDER_UNAVAILABLE";
+/// The provider has not been answering for a while, and is not asked for now.
+pub const PROVIDER_DOWN: &str = "PROVIDER_DOWN";
+/// The provider refuses because of the shop's settings, there or here: an operator must act.
+pub const SHOP_NOT_READY: &str = "SHOP_NOT_READY";
+/// A receipt must be sent, and the user's profile has no e-mail address for it.
+pub const RECEIPT_EMAIL_REQUIRED: &str = "RECEIPT_EMAIL_REQUIRED";
 /// billing-svc does not answer.
 pub const BILLING_UNAVAILABLE: &str = "BILLING_UNAVAILABLE";
 

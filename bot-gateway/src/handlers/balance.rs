@@ -10,7 +10,8 @@ use super::error::HandlerError;
 /// Shows what the user has. The dialogue goes on afterwards.
 pub async fn balance(talk: Talk) -> Result<(), HandlerError> {
     let account = account::read(&talk.app, talk.user_id).await?;
-    let said = text::payments::balance(account::purse(&account));
-    talk.say(&said, Some(keyboard::top_up())).await?;
+    let email = account::receipt_email(&account);
+    let said = text::payments::balance(account::purse(&account), email);
+    talk.say(&said, Some(keyboard::with_email(keyboard::top_up(), email))).await?;
     Ok(())
 }

@@ -5,6 +5,7 @@ pub mod start;
 pub mod buttons;
 pub mod balance;
 pub mod top_up;
+pub mod email;
 pub mod modes;
 pub mod photos;
 pub mod merge;

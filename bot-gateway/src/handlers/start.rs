@@ -48,7 +48,8 @@ pub async fn cancel(talk: Talk, state: State) -> Result<(), HandlerError> {
         | State::WaitPhotos(_)
         | State::WaitPrompt(_)
         | State::WaitText(_)
-        | State::WaitAmount(_) => text::menu::CANCELLED,
+        | State::WaitAmount(_)
+        | State::WaitEmail(_) => text::menu::CANCELLED,
     };
     talk.say(said, Some(keyboard::menu())).await?;
     talk.go(State::Idle);

@@ -10,7 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::account;
-use crate::dialogue::{State, intent};
+use crate::dialogue::{State, Wish, intent};
 use crate::keyboard;
 use crate::money::{Kopecks, read_top_up};
 use crate::talk::Talk;
@@ -18,13 +18,14 @@ use crate::text;
 use crate::told;
 
 use super::error::{HandlerError, is_away};
-use super::other;
+use super::{email, other};
 
 /// Shows the balance and the sums.
 pub async fn menu(talk: Talk) -> Result<(), HandlerError> {
     let account = account::read(&talk.app, talk.user_id).await?;
-    let said = text::payments::menu(account::purse(&account));
-    talk.say(&said, Some(keyboard::amounts())).await?;
+    let email = account::receipt_email(&account);
+    let said = text::payments::menu(account::purse(&account), email);
+    talk.say(&said, Some(keyboard::with_email(keyboard::amounts(), email))).await?;
     Ok(())
 }
 
@@ -50,8 +51,8 @@ pub async fn amount(
     match read_top_up(text) {
         Ok(amount) => {
             let cause = intent(talk.chat.0, &format!("message:{}", message.id.0));
-            open(&talk, cause, amount).await?;
-            talk.go(*before);
+            talk.go(State::clone(&before));
+            open(&talk, *before, cause, amount).await?;
         }
         Err(error) => {
             talk.say(&text::payments::amount_refused(error), Some(keyboard::cancel())).await?;
@@ -60,8 +61,14 @@ pub async fn amount(
     Ok(())
 }
 
-/// Makes a payment link and sends it. The same intent is the same payment.
-pub async fn open(talk: &Talk, intent: Uuid, amount: Kopecks) -> Result<(), HandlerError> {
+/// Makes a payment link and sends it; asks for an e-mail first where a receipt needs one. The same
+/// intent is the same payment. `state` is what is asked meanwhile.
+pub async fn open(
+    talk: &Talk,
+    state: State,
+    intent: Uuid,
+    amount: Kopecks,
+) -> Result<(), HandlerError> {
     let request = CreatePaymentRequest {
         user_id: talk.user_id,
         amount_kopecks: amount.get(),
@@ -76,6 +83,9 @@ pub async fn open(talk: &Talk, intent: Uuid, amount: Kopecks) -> Result<(), Hand
     }
     match answer {
         Ok(payment) => send_link(talk, payment, amount).await,
+        Err(status) if reason::of(&status).as_deref() == Some(reason::RECEIPT_EMAIL_REQUIRED) => {
+            email::ask(talk, state, Wish { intent, amount }).await
+        }
         Err(status) => refused(talk, intent, amount, status).await,
     }
 }
@@ -111,11 +121,16 @@ async fn refused(
     if is_away(&status) {
         tracing::warn!(user.id = talk.user_id, error.cause = ?status, "payment link not made yet");
         let keyboard = keyboard::pay_again(intent, amount);
-        talk.say(text::payments::PROVIDER_AWAY, Some(keyboard)).await?;
+        let said = match reason::of(&status).as_deref() {
+            Some(reason::PROVIDER_DOWN) => text::payments::PROVIDER_DOWN,
+            _ => text::payments::PROVIDER_AWAY,
+        };
+        talk.say(said, Some(keyboard)).await?;
         return Ok(());
     }
     let said = match reason::of(&status).as_deref() {
         Some(reason::PROVIDER_REFUSED) => text::payments::provider_refused(amount),
+        Some(reason::SHOP_NOT_READY) => text::payments::PAYMENTS_OFF.to_owned(),
         Some(reason::AMOUNT_OUT_OF_RANGE) => {
             let bound = |key| reason::value(&status, key)?.parse().ok().map(Kopecks::new);
             text::payments::amount_out_of_range(bound("min_kopecks").zip(bound("max_kopecks")))
@@ -160,7 +175,7 @@ pub async fn check(talk: Talk, top_up_id: String) -> Result<(), HandlerError> {
             talk.say(&text::payments::pending(amount), Some(keyboard)).await?;
         }
         PaymentState::Cancelled => {
-            let said = text::payments::declined(amount, &payment.cancel_reason);
+            let said = text::cancellations::declined(amount, &payment.cancel_reason);
             talk.say(&said, Some(keyboard::amounts())).await?;
         }
         PaymentState::Unspecified => return Err(HandlerError::Incomplete("CheckPayment")),

@@ -4,5 +4,7 @@ pub mod plural;
 pub mod menu;
 pub mod modes;
 pub mod payments;
+pub mod receipts;
+pub mod cancellations;
 pub mod jobs;
 pub mod problems;

@@ -1,6 +1,6 @@
 //! Balance, top-ups and prices.
 
-use super::plural;
+use super::{plural, receipts};
 use crate::money::{AmountError, Kopecks, TOP_UP_MAX, TOP_UP_MIN};
 
 pub const OTHER_AMOUNT_BUTTON: &str = "Другая сумма";
@@ -21,8 +21,8 @@ pub struct Purse {
     pub held_free_operations: i64,
 }
 
-/// The balance, as /balance shows it.
-pub fn balance(purse: Purse) -> String {
+/// The balance, as /balance shows it, and where receipts go if that is known.
+pub fn balance(purse: Purse, receipt_email: Option<&str>) -> String {
     let mut lines = vec![format!("💰 Баланс: <b>{}</b>", purse.balance)];
     if !purse.held.is_zero() {
         lines.push(format!("⏳ Отложено на текущие работы: {}", purse.held));
@@ -31,12 +31,13 @@ pub fn balance(purse: Purse) -> String {
     if purse.held_free_operations > 0 {
         lines.push(format!("⏳ Занято текущими работами: {}", purse.held_free_operations));
     }
+    lines.extend(receipt_email.map(receipts::line));
     lines.join("\n")
 }
 
 /// The balance with the sums to pay in below it.
-pub fn menu(purse: Purse) -> String {
-    format!("{}\n\nНа сколько пополнить?", balance(purse))
+pub fn menu(purse: Purse, receipt_email: Option<&str>) -> String {
+    format!("{}\n\nНа сколько пополнить?", balance(purse, receipt_email))
 }
 
 /// The button with a sum.
@@ -97,6 +98,13 @@ pub fn amount_out_of_range(bounds: Option<(Kopecks, Kopecks)>) -> String {
     }
 }
 
+/// The shop is not set up as it should be: nobody can pay until an operator has mended it.
+pub const PAYMENTS_OFF: &str = "Оплата временно недоступна. Деньги не списаны. Мы уже \
+     разбираемся, попробуйте позже.";
+/// The provider has not been answering for a while.
+pub const PROVIDER_DOWN: &str = "Платёжная система сейчас не работает. Деньги не списаны. \
+     Попробуйте ещё раз через несколько минут. То, что уже оплачено, поступит на баланс \
+     автоматически.";
 pub const PROVIDER_AWAY: &str =
     "Платёжная система сейчас не отвечает. Деньги не списаны, попробуйте ещё раз.";
 pub const CHECK_LATER: &str = "Платёжная система сейчас не отвечает, проверить не получилось. \
@@ -132,30 +140,6 @@ pub fn granted(count: i64) -> String {
 /// The payment has not come yet.
 pub fn pending(amount: Kopecks) -> String {
     format!("⏳ Оплата {amount} ещё не поступила. Если вы уже оплатили, подождите минуту.")
-}
-
-/// The payment ended without money.
-pub fn declined(amount: Kopecks, reason: &str) -> String {
-    let reason = match reason {
-        "insufficient_funds" => "на карте или счёте недостаточно средств",
-        "expired_on_confirmation" => "истекло время на оплату",
-        "canceled_by_merchant" => "платёж отменён",
-        "card_expired" => "истёк срок действия карты",
-        "invalid_card_number" => "неверный номер карты",
-        "invalid_csc" => "неверный код CVC/CVV",
-        "3d_secure_failed" => "не пройдена проверка 3-D Secure",
-        "call_issuer" => "банк отклонил платёж, обратитесь в банк",
-        "issuer_unavailable" => "банк не отвечает",
-        "payment_method_limit_exceeded" => "превышен лимит карты или кошелька",
-        "payment_method_restricted" => "этим способом платить нельзя",
-        "country_forbidden" => "карты этой страны не принимаются",
-        "fraud_suspected" => "платёж отклонён системой безопасности",
-        "identification_required" => "нужна идентификация кошелька",
-        "permission_revoked" => "доступ к способу оплаты отозван",
-        "expired_on_capture" | "internal_timeout" => "платёжная система не успела провести платёж",
-        _ => "платёж не прошёл",
-    };
-    format!("❌ Оплата {amount} не прошла: {reason}. Деньги не списаны.")
 }
 
 pub const UNKNOWN_TOP_UP: &str = "Такого платежа нет. Начните новое пополнение:";

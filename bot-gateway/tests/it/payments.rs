@@ -131,6 +131,39 @@ async fn a_payment_that_is_refused_is_said() {
 }
 
 #[tokio::test]
+async fn a_shop_that_is_not_set_up_is_no_fault_of_the_sum() {
+    let app = App::start().await;
+    let user = app.guest().await;
+    let menu = menu(&app, user).await;
+    app.model(|model| model.create_payment = Fault::Refused(reason::SHOP_NOT_READY));
+
+    let after = user.presses(&menu, "1000 ₽").await;
+
+    let told = user.reads(after - 1, "Оплата временно недоступна. Деньги не списаны").await;
+    assert!(!said(&told).contains("сумм"), "{told:#}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_is_said_to_be_so_and_the_payment_goes_on_later() {
+    let app = App::start().await;
+    let user = app.guest().await;
+    let menu = menu(&app, user).await;
+    app.model(|model| model.create_payment = Fault::Away(reason::PROVIDER_DOWN));
+
+    let after = user.presses(&menu, "500 ₽").await;
+    let sorry = user.reads(after - 1, "сейчас не работает. Деньги не списаны").await;
+    app.model(|model| model.create_payment = Fault::None);
+    let after = user.presses(&sorry, "ещё раз").await;
+
+    user.reads(after - 1, "Пополнение на 500 ₽").await;
+    app.model(|model| {
+        assert!(model.payment_keys.iter().all(|key| *key == model.payment_keys[0]));
+    });
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_question_that_was_open_is_asked_again_after_another_sum() {
     let app = App::start().await;
     let user = app.guest().await;

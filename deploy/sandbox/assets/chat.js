@@ -490,7 +490,8 @@ const FAULTS = [
   } },
   { name: "yookassa", title: "API ЮKassa", choices: {
     fail_before: "500, ничего не сделав", fail_after: "500, но всё сделав", drop_after: "сделал и оборвал связь",
-    slow: "отвечает на 2 с позже", receipt_required: "требует чек",
+    slow: "отвечает на 2 с позже", hang: "молчит полминуты, потом 500", bad_gateway: "502 от прокси",
+    too_many_requests: "429: слишком часто", receipt_required: "требует чек",
   } },
   { name: "telegram", title: "Telegram", choices: {
     too_many_requests: "429: слишком часто", drop_after: "принял и оборвал связь", repeat_updates: "повторяет обновления",

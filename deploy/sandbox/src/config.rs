@@ -52,6 +52,10 @@ pub struct Config {
     #[arg(long)]
     pub emulators_only: bool,
 
+    /// The shop requires receipts (54-FZ), and payment-gateway sends them.
+    #[arg(long)]
+    pub receipts: bool,
+
     /// Forget what earlier runs left in the data folder.
     #[arg(long)]
     pub fresh: bool,

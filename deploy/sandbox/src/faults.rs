@@ -52,6 +52,12 @@ pub enum YookassaFault {
     DropAfter,
     /// Answers come two seconds late.
     Slow,
+    /// No answer for 31 seconds, then 500; nothing was done.
+    Hang,
+    /// An HTML page of something in between, 502; nothing was done.
+    BadGateway,
+    /// 429; nothing was done.
+    TooManyRequests,
     /// 400 `invalid_request`, parameter `receipt`: the shop requires receipts.
     ReceiptRequired,
 }

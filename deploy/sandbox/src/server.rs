@@ -80,6 +80,10 @@ impl Server {
 
         let faults = Faults::default();
         let emulators = Emulators::open(&settings, &faults)?;
+        if config.receipts || !config.emulators_only {
+            // The services that are started here send them or do not, whatever an earlier run had.
+            emulators.yookassa.set_receipts(config.receipts);
+        }
         let routes = emulators.routes(faults);
         let mut serving = JoinSet::new();
         serving.spawn(serve(http, routes.plain, Scheme::Http, shutdown.clone()));

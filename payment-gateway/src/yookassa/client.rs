@@ -15,6 +15,7 @@ use url::{Host, Url};
 
 use super::error::{Refusal, Unknown, YookassaError};
 use super::wire;
+use crate::breaker::{Breaker, Ending, Refused};
 use crate::ids::{PaymentId, RefundId};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,8 +59,16 @@ pub struct Client {
     /// Without a slash at the end.
     base: String,
     credentials: Credentials,
-    posts: Semaphore,
-    gets: Semaphore,
+    posts: Lane,
+    gets: Lane,
+}
+
+/// Calls of one kind. Reads and writes have one each, so that an object that cannot be read keeps
+/// nobody from paying.
+#[derive(Debug)]
+struct Lane {
+    turns: Semaphore,
+    breaker: Breaker,
 }
 
 impl Client {
@@ -81,8 +90,8 @@ impl Client {
             http: builder.build()?,
             base: api_url.as_str().trim_end_matches('/').to_owned(),
             credentials,
-            posts: Semaphore::new(WRITES_AT_ONCE),
-            gets: Semaphore::new(READS_AT_ONCE),
+            posts: Lane { turns: Semaphore::new(WRITES_AT_ONCE), breaker: Breaker::new("writes") },
+            gets: Lane { turns: Semaphore::new(READS_AT_ONCE), breaker: Breaker::new("reads") },
         })
     }
 
@@ -90,6 +99,11 @@ impl Client {
     pub async fn create(&self, key: &str, body: Bytes) -> Result<wire::Payment, YookassaError> {
         let request = self.post("/payments", key, body);
         self.send("create_payment", &self.posts, request).await
+    }
+
+    /// Whether no payment would be asked for now, because they have not been answering.
+    pub fn is_down(&self) -> bool {
+        self.posts.breaker.may_ask().is_err()
     }
 
     /// Takes the money that the bank holds for a payment.
@@ -158,22 +172,20 @@ impl Client {
     async fn send<T: DeserializeOwned>(
         &self,
         method: &'static str,
-        turns: &Semaphore,
+        lane: &Lane,
         request: RequestBuilder,
     ) -> Result<T, YookassaError> {
-        let Ok(Ok(_turn)) = timeout(TURN_WITHIN, turns.acquire()).await else {
+        // Asked twice: nobody waits for a turn in vain, and time spent waiting is not an answer
+        // that is late.
+        lane.breaker.may_ask().map_err(|refused| not_sent(method, refused))?;
+        let Ok(Ok(_turn)) = timeout(TURN_WITHIN, lane.turns.acquire()).await else {
             return Err(YookassaError::Unknown(Unknown::Busy));
         };
+        let pass = lane.breaker.ask().map_err(|refused| not_sent(method, refused))?;
         let started = Instant::now();
         let answer = exchange(request).await.and_then(|(status, body)| read(status, &body));
-        let outcome = match &answer {
-            Ok(_) => "ok",
-            Err(YookassaError::Rejected(_)) => "rejected",
-            Err(YookassaError::NotFound) => "not_found",
-            Err(YookassaError::Unknown(_)) => "unknown",
-        };
-        metrics::counter!("yookassa_requests_total", "method" => method, "outcome" => outcome)
-            .increment(1);
+        pass.end(ending(&answer));
+        count(method, &answer);
         metrics::histogram!("yookassa_request_seconds", "method" => method)
             .record(started.elapsed().as_secs_f64());
         if let Err(error) = &answer {
@@ -181,6 +193,37 @@ impl Client {
         }
         answer
     }
+}
+
+/// What an answer says about whether they are there.
+fn ending<T>(answer: &Result<T, YookassaError>) -> Ending {
+    match answer {
+        Ok(_) | Err(YookassaError::Rejected(_) | YookassaError::NotFound) => Ending::Answered,
+        Err(YookassaError::Unknown(unknown)) => match unknown {
+            Unknown::Network | Unknown::Unreadable | Unknown::Status(500..) => Ending::Failed,
+            // They are there, and will not do it now.
+            Unknown::Status(_) => Ending::Answered,
+            Unknown::Busy | Unknown::Down(_) => Ending::Abandoned,
+        },
+    }
+}
+
+fn not_sent(method: &'static str, Refused { retry_after }: Refused) -> YookassaError {
+    let refused = YookassaError::Unknown(Unknown::Down(retry_after));
+    count::<()>(method, &Err(refused.clone()));
+    refused
+}
+
+fn count<T>(method: &'static str, answer: &Result<T, YookassaError>) {
+    let outcome = match answer {
+        Ok(_) => "ok",
+        Err(YookassaError::Rejected(_)) => "rejected",
+        Err(YookassaError::NotFound) => "not_found",
+        Err(YookassaError::Unknown(Unknown::Down(_))) => "not_sent",
+        Err(YookassaError::Unknown(_)) => "unknown",
+    };
+    metrics::counter!("yookassa_requests_total", "method" => method, "outcome" => outcome)
+        .increment(1);
 }
 
 type Query = Vec<(&'static str, String)>;
@@ -219,7 +262,8 @@ fn report(method: &'static str, error: &YookassaError) {
             yookassa.error_id = refusal.id,
             "yookassa: a call was refused"
         ),
-        YookassaError::NotFound => {}
+        // The change of the circuit was a line.
+        YookassaError::NotFound | YookassaError::Unknown(Unknown::Down(_)) => {}
         YookassaError::Unknown(cause) => {
             tracing::warn!(
                 yookassa.call = method,

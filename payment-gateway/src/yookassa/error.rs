@@ -1,6 +1,7 @@
 //! How a call to YooKassa can end without an answer that we wanted.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Why a call gave nothing.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -39,6 +40,9 @@ pub enum Unknown {
     Unreadable,
     /// Too many calls of ours wait already.
     Busy,
+    /// They have not been answering, and are not asked for so long. This call was not sent; an
+    /// earlier one with the same key may have been.
+    Down(Duration),
 }
 
 impl fmt::Display for Unknown {
@@ -48,6 +52,7 @@ impl fmt::Display for Unknown {
             Self::Status(status) => write!(f, "status {status}"),
             Self::Unreadable => f.write_str("unreadable answer"),
             Self::Busy => f.write_str("too many calls at once"),
+            Self::Down(_) => f.write_str("not asked, it has not been answering"),
         }
     }
 }
@@ -66,6 +71,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Whether the shop, rather than this payment, is not accepted.
+    pub fn is_about_shop(&self) -> bool {
+        matches!(self.status, 401 | 403)
+    }
+
     /// Whether this key made a payment before, from another body.
     pub fn is_about_key(&self) -> bool {
         self.parameter.as_deref() == Some("Idempotence-Key")

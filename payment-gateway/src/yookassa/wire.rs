@@ -161,6 +161,9 @@ pub struct NewPayment<'a> {
     pub description: &'a str,
     /// Our words on the payment.
     pub metadata: NewMetadata,
+    /// What goes to the tax office, where receipts are on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<&'a Receipt>,
 }
 
 /// How the user pays: on their page.
@@ -180,6 +183,44 @@ pub struct NewMetadata {
     pub user_id: String,
     /// The top-up in billing.
     pub top_up_id: String,
+}
+
+/// A receipt (54-FZ), as it goes with a payment or a refund.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Receipt {
+    /// Who gets it.
+    pub customer: ReceiptCustomer,
+    /// What it is for; the lines come to the sum that is paid or given back.
+    pub items: Vec<ReceiptItem>,
+    /// 1 … 6; for cash registers that know several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax_system_code: Option<u8>,
+}
+
+/// Who gets a receipt.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ReceiptCustomer {
+    /// At most 254 characters.
+    pub email: String,
+}
+
+/// A line of a receipt.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ReceiptItem {
+    /// 1 … 128 characters.
+    pub description: String,
+    /// How many.
+    pub quantity: u32,
+    /// What one of them costs.
+    pub amount: Amount,
+    /// 1 … 12.
+    pub vat_code: u8,
+    /// `piece` and so on.
+    pub measure: String,
+    /// `service` and so on.
+    pub payment_subject: String,
+    /// `full_prepayment` and so on.
+    pub payment_mode: String,
 }
 
 /// The body of `POST /payments/{id}/capture`.

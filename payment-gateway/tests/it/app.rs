@@ -35,6 +35,7 @@ pub(crate) struct App {
     pub(crate) payments: PaymentsServiceClient<Channel>,
     /// Where notifications are posted.
     pub(crate) http: String,
+    admin: String,
     web: reqwest::Client,
     shutdown: Shutdown,
 }
@@ -60,12 +61,14 @@ impl App {
         let listeners = Listeners { grpc: open().await, http: open().await, admin: open().await };
         let grpc = format!("http://{}", listeners.grpc.local_addr().unwrap());
         let http = format!("http://{}", listeners.http.local_addr().unwrap());
+        let admin = format!("http://{}", listeners.admin.local_addr().unwrap());
         tokio::spawn(server::serve(config, listeners, shutdown.clone()));
         Self {
             billing,
             yookassa,
             payments: PaymentsServiceClient::new(client::channel(&grpc).unwrap()),
             http,
+            admin,
             web: reqwest::Client::builder().no_proxy().build().unwrap(),
             shutdown,
         }
@@ -121,6 +124,15 @@ impl App {
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let response = self.web.get(format!("{}{path}", self.http)).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// What a metric stands at, labels and all; 0 where there is none. Apps of one process share
+    /// their metrics.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let url = format!("{}/metrics", self.admin);
+        let text = self.web.get(url).send().await.unwrap().text().await.unwrap();
+        let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        found.map_or(0.0, |value| value.parse().unwrap())
     }
 
     pub(crate) fn balance(&self) -> i64 {

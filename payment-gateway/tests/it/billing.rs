@@ -34,6 +34,7 @@ struct Books {
     top_ups: Vec<wire::TopUp>,
     claims: HashMap<String, String>,
     balances: HashMap<i64, i64>,
+    emails: HashMap<i64, String>,
     settle_calls: usize,
 }
 
@@ -59,6 +60,16 @@ impl Billing {
     /// What the user can spend.
     pub(crate) fn balance(&self, user_id: i64) -> i64 {
         self.books().balances.get(&user_id).copied().unwrap_or_default()
+    }
+
+    /// Sets where a user's receipts go.
+    pub(crate) fn set_email(&self, user_id: i64, email: &str) {
+        self.books().emails.insert(user_id, email.to_owned());
+    }
+
+    /// How many top-ups there are.
+    pub(crate) fn count(&self) -> usize {
+        self.books().top_ups.len()
     }
 
     /// How often a top-up was asked to be settled.
@@ -200,6 +211,21 @@ impl BillingService for Billing {
         Ok(Response::new(wire::OpenTopUpResponse { top_up: Some(top_up) }))
     }
 
+    async fn get_account(
+        &self,
+        request: Request<wire::GetAccountRequest>,
+    ) -> Result<Response<wire::GetAccountResponse>, Status> {
+        let user_id = request.into_inner().user_id;
+        let books = self.open()?;
+        if user_id == STRANGER {
+            return Err(refuse(Code::NotFound, USER_NOT_FOUND));
+        }
+        let receipt_email = books.emails.get(&user_id).cloned();
+        let profile = Some(wire::Profile { language: None, receipt_email });
+        let account = Some(wire::Account { user_id, profile, ..wire::Account::default() });
+        Ok(Response::new(wire::GetAccountResponse { account }))
+    }
+
     async fn record_top_up_payment(
         &self,
         request: Request<wire::RecordTopUpPaymentRequest>,
@@ -316,7 +342,6 @@ impl BillingService for Billing {
 
     not_asked! {
         register_user(RegisterUserRequest) -> RegisterUserResponse;
-        get_account(GetAccountRequest) -> GetAccountResponse;
         list_prices(ListPricesRequest) -> ListPricesResponse;
         reserve(ReserveRequest) -> ReserveResponse;
         extend(ExtendRequest) -> ExtendResponse;

@@ -119,10 +119,12 @@ async fn a_provider_that_is_down_is_unavailable_in_time_and_the_repeat_works() {
 
     assert!(started.elapsed() < Duration::from_secs(10), "callers wait no longer");
     assert_eq!(status.code(), Code::Unavailable);
-    assert_eq!(reason::of(&status).as_deref(), Some(reason::PROVIDER_UNAVAILABLE));
+    assert_eq!(reason::of(&status).as_deref(), Some(reason::PROVIDER_DOWN));
     app.yookassa.set_down(false);
-    let created = app.create("bot:draft:1").await.unwrap();
-    assert!(!created.confirmation_url.is_empty());
+    until("the repeat works", || async {
+        app.create("bot:draft:1").await.is_ok_and(|created| !created.confirmation_url.is_empty())
+    })
+    .await;
     assert_eq!(app.yookassa.count(), 1);
     app.finish();
 }
@@ -132,20 +134,32 @@ async fn a_refusal_cancels_the_top_up_with_the_providers_reason() {
     let refusals = [
         (
             400,
+            json!({"type": "error", "code": "invalid_request", "parameter": "confirmation"}),
+            "invalid_request: confirmation",
+            reason::PROVIDER_REFUSED,
+        ),
+        (
+            400,
             json!({"type": "error", "code": "invalid_request", "parameter": "receipt"}),
             "invalid_request: receipt",
+            reason::SHOP_NOT_READY,
         ),
-        (401, json!({"type": "error", "code": "invalid_credentials"}), "invalid_credentials"),
-        (403, json!({"type": "error", "code": "forbidden"}), "forbidden"),
+        (
+            401,
+            json!({"type": "error", "code": "invalid_credentials"}),
+            "invalid_credentials",
+            reason::SHOP_NOT_READY,
+        ),
+        (403, json!({"type": "error", "code": "forbidden"}), "forbidden", reason::SHOP_NOT_READY),
     ];
-    for (status, body, expected) in refusals {
+    for (status, body, expected, why) in refusals {
         let app = App::start().await;
         app.yookassa.fail_next([Fault::Refused(status, body)]);
 
         let refused = app.create("bot:draft:1").await.unwrap_err();
 
         assert_eq!(refused.code(), Code::FailedPrecondition);
-        assert_eq!(reason::of(&refused).as_deref(), Some(reason::PROVIDER_REFUSED));
+        assert_eq!(reason::of(&refused).as_deref(), Some(why));
         assert_eq!(app.billing.only_top_up().cancel_reason, expected);
         let repeat = app.create("bot:draft:1").await.unwrap();
         assert_eq!(repeat.state(), PaymentState::Cancelled);

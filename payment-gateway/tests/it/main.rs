@@ -18,3 +18,6 @@ mod running;
 mod with_billing;
 mod refunding;
 mod storm;
+mod receipts;
+mod outage;
+mod spoofed;

@@ -55,19 +55,22 @@ async fn a_payment_that_names_no_shop_is_of_the_shop_whose_key_read_it() {
 }
 
 #[rstest]
-#[case::amount(|it: &mut Value| it["amount"]["value"] = json!("1.00"))]
-#[case::more_decimals(|it: &mut Value| it["amount"]["value"] = json!("100.001"))]
-#[case::currency(|it: &mut Value| it["amount"]["currency"] = json!("KZT"))]
-#[case::no_amount(|it: &mut Value| { it.as_object_mut().unwrap().remove("amount"); })]
-#[case::shop(|it: &mut Value| it["recipient"]["account_id"] = json!("100501"))]
-#[case::other_user(|it: &mut Value| it["metadata"]["user_id"] = json!("78"))]
-#[case::other_top_up(|it: &mut Value| it["metadata"]["top_up_id"] = json!(UNKNOWN))]
-#[case::metadata_gone(|it: &mut Value| { it.as_object_mut().unwrap().remove("metadata"); })]
-#[case::metadata_unreadable(|it: &mut Value| it["metadata"]["user_id"] = json!("alice"))]
-#[case::not_paid(|it: &mut Value| it["paid"] = json!(false))]
-#[case::unknown_status(|it: &mut Value| it["status"] = json!("thinking"))]
+#[case::amount(|it: &mut Value| it["amount"]["value"] = json!("1.00"), Some("amount"))]
+#[case::more_decimals(|it: &mut Value| it["amount"]["value"] = json!("100.001"), Some("amount"))]
+#[case::currency(|it: &mut Value| it["amount"]["currency"] = json!("KZT"), Some("currency"))]
+#[case::no_amount(|it: &mut Value| { it.as_object_mut().unwrap().remove("amount"); }, Some("amount"))]
+#[case::shop(|it: &mut Value| it["recipient"]["account_id"] = json!("100501"), Some("shop"))]
+#[case::other_user(|it: &mut Value| it["metadata"]["user_id"] = json!("78"), Some("top_up"))]
+#[case::other_top_up(|it: &mut Value| it["metadata"]["top_up_id"] = json!(UNKNOWN), Some("top_up"))]
+#[case::metadata_gone(|it: &mut Value| { it.as_object_mut().unwrap().remove("metadata"); }, Some("metadata"))]
+#[case::metadata_unreadable(|it: &mut Value| it["metadata"]["user_id"] = json!("alice"), Some("metadata"))]
+#[case::not_paid(|it: &mut Value| it["paid"] = json!(false), Some("not_paid"))]
+#[case::unknown_status(|it: &mut Value| it["status"] = json!("thinking"), None)]
 #[tokio::test]
-async fn a_payment_that_differs_from_its_top_up_credits_nothing(#[case] change: fn(&mut Value)) {
+async fn a_payment_that_differs_from_its_top_up_credits_nothing_and_is_counted(
+    #[case] change: fn(&mut Value),
+    #[case] mismatch: Option<&str>,
+) {
     let app = App::start().await;
     let (top_up_id, payment_id) = app.waiting("bot:draft:1").await;
     app.yookassa.pay(&payment_id);
@@ -79,6 +82,10 @@ async fn a_payment_that_differs_from_its_top_up_credits_nothing(#[case] change: 
     assert_eq!(checked.state(), PaymentState::Pending);
     assert_eq!(app.balance(), 0);
     assert_eq!(app.billing.settle_calls(), 0);
+    if let Some(mismatch) = mismatch {
+        let metric = format!("payments_refused_total{{mismatch=\"{mismatch}\"}}");
+        assert!(app.metric(&metric).await >= 1.0, "{metric}");
+    }
     app.finish();
 }
 

@@ -164,6 +164,17 @@ async fn a_missing_or_wrong_setting_is_one_line_that_names_it() {
         ("YOOKASSA_CURRENCY", [NEEDED.to_vec(), vec![("YOOKASSA_CURRENCY", "USD")]].concat()),
         ("TRUSTED_PROXIES", [NEEDED.to_vec(), vec![("TRUSTED_PROXIES", "everyone")]].concat()),
         ("BILLING_URL", [NEEDED.to_vec(), vec![("BILLING_URL", "not an address")]].concat()),
+        ("RECEIPTS", [NEEDED.to_vec(), vec![("RECEIPTS", "yes")]].concat()),
+        ("RECEIPT_VAT_CODE", [NEEDED.to_vec(), vec![("RECEIPTS", "on")]].concat()),
+        (
+            "RECEIPT_MODE",
+            [
+                NEEDED.to_vec(),
+                vec![("RECEIPTS", "on"), ("RECEIPT_VAT_CODE", "1"), ("RECEIPT_MODE", "advance")],
+            ]
+            .concat(),
+        ),
+        ("RECEIPT_SUBJECT", [NEEDED.to_vec(), vec![("RECEIPT_SUBJECT", "goods")]].concat()),
         (
             "PAYMENTS_LISTEN",
             [without("PAYMENTS_LISTEN"), vec![("PAYMENTS_LISTEN", "0.0.0.0:0")]].concat(),

@@ -60,6 +60,10 @@ struct Inner {
     keys: HashMap<String, (Bytes, usize)>,
     faults: VecDeque<Fault>,
     down: bool,
+    /// Payments without a receipt are refused.
+    wants_receipts: bool,
+    /// How many requests came.
+    requests: usize,
     /// Payments whose reads fail.
     unreadable: HashSet<String>,
     /// How long a read takes.
@@ -95,6 +99,16 @@ impl YooKassa {
     /// From now on nothing is answered but a proxy's page, or everything again.
     pub(crate) fn set_down(&self, down: bool) {
         self.inner().down = down;
+    }
+
+    /// From now on a payment needs a receipt.
+    pub(crate) fn require_receipts(&self) {
+        self.inner().wants_receipts = true;
+    }
+
+    /// How many requests came, answered or not.
+    pub(crate) fn requests(&self) -> usize {
+        self.inner().requests
     }
 
     /// From now on reads of this payment fail.
@@ -261,7 +275,12 @@ fn html(status: u16) -> Response {
 }
 
 async fn door(State(yookassa): State<YooKassa>, request: Request, next: Next) -> Response {
-    if yookassa.inner().down {
+    let is_down = {
+        let mut inner = yookassa.inner();
+        inner.requests += 1;
+        inner.down
+    };
+    if is_down {
         return html(502);
     }
     let authorization = request.headers().get("authorization").and_then(|it| it.to_str().ok());
@@ -328,11 +347,29 @@ impl Inner {
         if !is_valid {
             return error(400, "invalid_request", None);
         }
+        if self.wants_receipts && !is_receipt(&request["receipt"], &request["amount"]) {
+            return error(400, "invalid_request", Some("receipt"));
+        }
         let payment = payment(&request, SystemTime::now());
         self.keys.insert(key.to_owned(), (body.clone(), self.payments.len()));
         self.payments.push(payment.clone());
         answer(200, &payment)
     }
+}
+
+/// As «Чеки от ЮKassa» checks it, for the one line that we send.
+fn is_receipt(receipt: &Value, amount: &Value) -> bool {
+    let item = &receipt["items"][0];
+    receipt["customer"]["email"].as_str().is_some_and(|email| email.contains('@'))
+        && receipt["items"].as_array().is_some_and(|items| items.len() == 1)
+        && item["amount"] == *amount
+        && item["quantity"] == 1
+        && item["vat_code"].as_i64().is_some_and(|code| (1..=12).contains(&code))
+        && item["measure"] == "piece"
+        && item["description"].as_str().is_some_and(|text| text.chars().count() <= 128)
+        && item["payment_mode"] == "full_prepayment"
+        && item["payment_subject"].is_string()
+        && !receipt.as_object().unwrap().values().any(Value::is_null)
 }
 
 async fn read(State(yookassa): State<YooKassa>, Path(id): Path<String>) -> Response {

@@ -39,6 +39,11 @@ impl Model {
         self.accounts.entry(user_id).or_insert_with(new).clone()
     }
 
+    /// Where a user's receipts go.
+    pub(crate) fn email(&self, user_id: i64) -> Option<String> {
+        self.accounts.get(&user_id)?.profile.as_ref()?.receipt_email.clone()
+    }
+
     fn reserve(&mut self, request: &ReserveRequest) -> Result<Operation, Status> {
         self.reserve_keys.push(request.idempotency_key.clone());
         let key = &request.idempotency_key;
@@ -129,7 +134,15 @@ impl BillingService for Fakes {
         &self,
         request: Request<RegisterUserRequest>,
     ) -> Answer<RegisterUserResponse> {
-        let account = Some(self.model().register(request.into_inner().user_id));
+        let RegisterUserRequest { user_id, profile } = request.into_inner();
+        let mut model = self.model();
+        model.register(user_id);
+        let account = model.account(user_id)?;
+        let (given, stored) =
+            (profile.unwrap_or_default(), account.profile.get_or_insert_default());
+        stored.language = given.language.or(stored.language.take());
+        stored.receipt_email = given.receipt_email.or(stored.receipt_email.take());
+        let account = Some(account.clone());
         Ok(Response::new(RegisterUserResponse { account, created: false }))
     }
 

@@ -38,6 +38,8 @@ pub(crate) enum Fault {
     LostAfter(u32),
     /// The call is refused with this reason.
     Refused(&'static str),
+    /// The service is away, and says so with this reason.
+    Away(&'static str),
     /// The call is not answered at all.
     Hangs,
 }
@@ -58,6 +60,8 @@ pub(crate) struct Payment {
     pub(crate) amount: i64,
     pub(crate) state: PaymentState,
     pub(crate) reason: String,
+    /// Where its receipt goes.
+    pub(crate) email: Option<String>,
 }
 
 #[derive(Debug)]
@@ -80,6 +84,8 @@ pub(crate) struct Model {
     /// The job whose picture cannot be fetched now.
     pub(crate) stuck_picture: String,
     pub(crate) payments: Vec<Payment>,
+    /// Whether a payment needs an e-mail for its receipt.
+    pub(crate) wants_receipts: bool,
     /// Keys of all CreatePayment calls that arrived.
     pub(crate) payment_keys: Vec<String>,
     pub(crate) reserve: Fault,
@@ -107,6 +113,7 @@ impl Default for Model {
             pictures: HashMap::new(),
             stuck_picture: String::new(),
             payments: Vec::new(),
+            wants_receipts: false,
             payment_keys: Vec::new(),
             reserve: Fault::None,
             submit: Fault::None,
@@ -152,6 +159,12 @@ impl Fakes {
                 tonic::Code::FailedPrecondition,
                 (domain, reason),
                 "the test refuses it",
+                [],
+            )),
+            Fault::Away(reason) => Strike::Before(proto::reason::refusal(
+                tonic::Code::Unavailable,
+                (domain, reason),
+                "the test takes it away",
                 [],
             )),
             Fault::Hangs => Strike::Hang,

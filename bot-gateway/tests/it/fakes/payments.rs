@@ -25,6 +25,15 @@ impl PaymentsService for Fakes {
             Strike::Nothing => {}
         }
         let mut model = self.model();
+        let email = model.email(request.user_id);
+        if model.wants_receipts && email.is_none() {
+            return Err(refusal(
+                Code::FailedPrecondition,
+                (PAYMENTS_DOMAIN, reason::RECEIPT_EMAIL_REQUIRED),
+                "no address",
+                [],
+            ));
+        }
         let known =
             model.payments.iter().find(|known| known.key == request.idempotency_key).cloned();
         let payment = known.unwrap_or_else(|| {
@@ -34,6 +43,7 @@ impl PaymentsService for Fakes {
                 amount: request.amount_kopecks,
                 state: PaymentState::Pending,
                 reason: String::new(),
+                email,
             };
             model.payments.push(payment.clone());
             payment

@@ -56,6 +56,8 @@ pub(super) fn all(config: &Config, settings: &Settings) -> anyhow::Result<Vec<Se
             .told("YOOKASSA_SECRET_KEY", settings.secret_key.clone())
             .told("YOOKASSA_RETURN_URL", format!("{base}/"))
             .told("YOOKASSA_API_URL", format!("{base}/yookassa/v3"))
+            .told("RECEIPTS", if config.receipts { "on" } else { "off" }.to_owned())
+            .told("RECEIPT_VAT_CODE", "1".to_owned())
             // Here the notifications come from this machine.
             .told("YOOKASSA_TRUSTED_NETWORKS", "127.0.0.0/8,::1/128".to_owned()),
         service(config, "media-worker", "worker", "MEDIA_ADMIN_LISTEN", local(9103))

@@ -5,20 +5,22 @@ use std::time::Duration;
 
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::any;
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::books::{Books, Event, KEY_MS, Origin, UsedKey};
 use super::error::ApiError;
+use super::receipts::{self, Wanted};
 use super::shop::YooKassa;
+use super::wire::Money;
 use super::{list, request};
 use crate::caller::{hang_up, header, origin};
 use crate::faults::YookassaFault;
@@ -28,6 +30,8 @@ use crate::seen::{Call, now_ms, timestamp};
 const MAX_BODY: usize = 1 << 20;
 /// How late a slow answer is.
 const SLOW: Duration = Duration::from_secs(2);
+/// Longer than the API ever takes: it gives up by itself after 30 seconds.
+const HANG: Duration = Duration::from_secs(31);
 
 /// What a change answers with, and what it causes.
 type Change = Result<(String, Option<Event>), ApiError>;
@@ -45,6 +49,7 @@ async fn handle(State(shop): State<Arc<YooKassa>>, request: Request) -> Response
     let (status, response) = match answer {
         Answer::Object(object) => (200, Json(object).into_response()),
         Answer::Error(error) => (error.status.as_u16(), error.into_response()),
+        Answer::Page(status) => (status.as_u16(), (status, BAD_GATEWAY).into_response()),
         Answer::HangUp => (0, hang_up()),
     };
     shop.calls.push(Call {
@@ -57,8 +62,12 @@ async fn handle(State(shop): State<Arc<YooKassa>>, request: Request) -> Response
     response
 }
 
+/// What something between a caller and the API says for it.
+const BAD_GATEWAY: Html<&str> = Html("<html><body><h1>502 Bad Gateway</h1></body></html>\n");
+
 enum Answer {
     Object(Value),
+    Page(StatusCode),
     Error(ApiError),
     HangUp,
 }
@@ -71,6 +80,14 @@ impl YooKassa {
         let fault = self.fault_for(parts);
         match fault {
             Some(YookassaFault::FailBefore) => return Answer::Error(ApiError::internal()),
+            Some(YookassaFault::TooManyRequests) => {
+                return Answer::Error(ApiError::too_many_requests());
+            }
+            Some(YookassaFault::BadGateway) => return Answer::Page(StatusCode::BAD_GATEWAY),
+            Some(YookassaFault::Hang) => {
+                tokio::time::sleep(HANG).await;
+                return Answer::Error(ApiError::internal());
+            }
             Some(YookassaFault::Slow) => tokio::time::sleep(SLOW).await,
             _ => {}
         }
@@ -86,7 +103,11 @@ impl YooKassa {
     /// Faults of changes do not strike reads, and one that asks for receipts strikes payments.
     fn fault_for(&self, parts: &Parts) -> Option<YookassaFault> {
         let strikes = match self.faults.all().yookassa? {
-            YookassaFault::FailBefore | YookassaFault::Slow => true,
+            YookassaFault::FailBefore
+            | YookassaFault::TooManyRequests
+            | YookassaFault::BadGateway
+            | YookassaFault::Hang
+            | YookassaFault::Slow => true,
             YookassaFault::FailAfter | YookassaFault::DropAfter => parts.method == Method::POST,
             YookassaFault::ReceiptRequired => {
                 parts.method == Method::POST && parts.uri.path().ends_with("/payments")
@@ -125,12 +146,22 @@ impl YooKassa {
                 .books
                 .read(|books| books.refunds.get(*id).map(|refund| json!(refund)))
                 .ok_or_else(|| ApiError::not_found("Refund")),
-            ("GET", ["me"]) => Ok(self.me(receipt)),
+            ("GET", ["receipts"]) => {
+                let query = query(parts);
+                self.books.read(|books| list::receipts(books, &query))
+            }
+            ("GET", ["receipts", id]) => self
+                .books
+                .read(|books| books.receipts.get(*id).map(|kept| books.receipt(kept)))
+                .ok_or_else(|| ApiError::not_found("Receipt")),
+            ("GET", ["me"]) => {
+                Ok(self.me(self.books.read(|books| Wanted::by(books, receipt)) != Wanted::No))
+            }
             ("POST", path @ (["payments" | "refunds"] | ["payments", _, "capture" | "cancel"])) => {
                 self.change(parts, path, body, receipt)
             }
-            (_, ["payments" | "refunds" | "me"])
-            | (_, ["payments", _] | ["refunds", _])
+            (_, ["payments" | "refunds" | "receipts" | "me"])
+            | (_, ["payments", _] | ["refunds", _] | ["receipts", _])
             | (_, ["payments", _, "capture" | "cancel"]) => Err(ApiError::method()),
             _ => Err(ApiError::not_found("Resource")),
         }
@@ -159,13 +190,20 @@ impl YooKassa {
         let base = self.page_base(parts);
         let origin = Origin { shop_id: &self.settings.shop_id, base: &base };
         let act = |books: &mut Books, now: i64| -> Change {
+            let wanted = Wanted::by(books, receipt);
             match path {
                 ["payments"] => {
-                    let new = request::payment(&body, receipt)?;
+                    let new = request::payment(&body, wanted)?;
                     Ok((books.create(new, &origin, now), None))
                 }
                 ["refunds"] => {
-                    let (id, event) = books.refund(request::refund(&body)?, now)?;
+                    let new = request::refund(&body)?;
+                    let is_whole = is_whole(books, &new.payment_id, new.amount);
+                    let receipt = receipts::check(&body, new.amount, wanted, !is_whole)?;
+                    let (id, event) = books.refund(new, now)?;
+                    if receipt.is_some() || is_whole {
+                        books.keep_refund_receipt(&id, receipt, now);
+                    }
                     Ok((id, Some(event)))
                 }
                 ["payments", id, action] => step(books, (id, action), &body, now),
@@ -211,6 +249,11 @@ impl YooKassa {
             books.object(&object_id).ok_or_else(|| ApiError::not_found("Object"))
         })
     }
+}
+
+/// Whether a refund gives back all that was paid: it needs no receipt of its own then.
+fn is_whole(books: &Books, payment_id: &str, amount: Money) -> bool {
+    books.payments.get(payment_id).is_some_and(|stored| stored.payment.amount == amount)
 }
 
 fn step(books: &mut Books, (id, action): (&str, &str), body: &Value, now: i64) -> Change {

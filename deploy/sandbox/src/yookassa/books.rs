@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::cards::{self, Outcome};
 use super::error::ApiError;
+use super::receipts::KeptReceipt;
 use super::request::{NewConfirmation, NewPayment, NewRefund};
 use super::wire::{
     AuthorizationDetails, CancellationDetails, Card, Confirmation, Money, Payment, PaymentMethod,
@@ -32,6 +33,9 @@ pub(super) struct Books {
     pub(super) ahead_ms: i64,
     pub(super) payments: BTreeMap<String, StoredPayment>,
     pub(super) refunds: BTreeMap<String, Refund>,
+    /// Whether the shop is one with «Чеки от ЮKassa».
+    pub(super) wants_receipts: bool,
+    pub(super) receipts: BTreeMap<String, KeptReceipt>,
     pub(super) keys: BTreeMap<String, UsedKey>,
     pub(super) deliveries: Vec<Delivery>,
     next_delivery: u64,
@@ -123,7 +127,7 @@ impl Books {
             merchant_customer_id: new.merchant_customer_id,
             cancellation_details: None,
             authorization_details: None,
-            receipt_registration: new.has_receipt.then(|| "pending".to_owned()),
+            receipt_registration: new.receipt.is_some().then(|| "pending".to_owned()),
         };
         let stored = StoredPayment {
             payment,
@@ -134,6 +138,9 @@ impl Books {
             return_url,
         };
         self.payments.insert(id.clone(), stored);
+        if let Some(receipt) = new.receipt {
+            self.keep_payment_receipt(&id, receipt, now);
+        }
         id
     }
 

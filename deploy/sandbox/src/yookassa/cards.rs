@@ -1,4 +1,6 @@
-//! YooKassa's test cards: the number decides how the payment ends.
+//! YooKassa's test cards: the number decides how the payment ends. And the reasons that no card has.
+
+use std::collections::BTreeSet;
 
 /// How a payment with a card ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,6 +42,22 @@ const DECLINED: [(&str, &str, [&str; 3]); 13] = [
     ("fraud_suspected", YOO_MONEY, ["5555555555554634", "4119098878796485", "2201696981989955"]),
 ];
 
+/// The reasons that no card has: time, the shop, the wallet, the operator, the lender.
+const OTHER: [(&str, &str); 12] = [
+    ("canceled_by_merchant", "merchant"),
+    ("deal_expired", YOO_MONEY),
+    ("expired_on_capture", YOO_MONEY),
+    ("expired_on_confirmation", YOO_MONEY),
+    ("identification_required", YOO_MONEY),
+    ("internal_timeout", YOO_MONEY),
+    ("loan_application_expired", YOO_MONEY),
+    ("loan_declined", NETWORK),
+    ("loan_declined_by_payer", NETWORK),
+    ("permission_revoked", YOO_MONEY),
+    ("rejected_by_timeout", NETWORK),
+    ("unsupported_mobile_operator", YOO_MONEY),
+];
+
 const WITH_3DS: [&str; 3] = [DEFAULT, "4793128161644804", "2200000000000004"];
 const WITHOUT_3DS: [&str; 3] = ["5555555555554444", "4111111111111111", "2202474301322987"];
 
@@ -55,14 +73,23 @@ pub(super) fn outcome(number: &str) -> Option<Outcome> {
     Some(Outcome::Declined { party, reason })
 }
 
-/// Who declines for this reason; `None` for a reason that no card has.
+/// Who declines for this reason; `None` for a reason that there is not.
 pub(super) fn party(reason: &str) -> Option<&'static str> {
-    DECLINED.iter().find(|(known, _, _)| *known == reason).map(|(_, party, _)| *party)
+    known().find(|(known, _)| *known == reason).map(|(_, party)| party)
 }
 
-/// Every reason a card can have.
-pub(super) fn reasons() -> impl Iterator<Item = &'static str> {
-    DECLINED.iter().map(|(reason, _, _)| *reason)
+/// Every reason there is, once.
+pub(super) fn reasons() -> BTreeSet<&'static str> {
+    known().map(|(reason, _)| reason).collect()
+}
+
+/// Whether YooKassa knows this party.
+pub(super) fn is_party(party: &str) -> bool {
+    ["merchant", YOO_MONEY, NETWORK].contains(&party)
+}
+
+fn known() -> impl Iterator<Item = (&'static str, &'static str)> {
+    DECLINED.iter().map(|(reason, party, _)| (*reason, *party)).chain(OTHER)
 }
 
 /// The scheme of a card, by its first digit.
@@ -76,8 +103,6 @@ pub(super) fn scheme(number: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
@@ -89,6 +114,17 @@ mod tests {
             Some(Outcome::Declined { party: NETWORK, reason: "insufficient_funds" })
         );
         assert_eq!(outcome("4000000000000002"), None);
+    }
+
+    #[test]
+    fn every_reason_has_a_party() {
+        assert_eq!(reasons().len(), 24);
+        for reason in reasons() {
+            assert!(party(reason).is_some_and(is_party), "{reason}");
+        }
+        assert_eq!(party("insufficient_funds"), Some(NETWORK));
+        assert_eq!(party("permission_revoked"), Some(YOO_MONEY));
+        assert_eq!(party("teleport_jammed"), None);
     }
 
     #[test]

@@ -24,6 +24,15 @@
     expired_on_confirmation: "Время на оплату вышло",
     expired_on_capture: "Магазин не забрал деньги вовремя",
     canceled_by_merchant: "Магазин отменил платёж",
+    deal_expired: "Срок сделки истёк",
+    identification_required: "Кошелёк нужно идентифицировать",
+    internal_timeout: "ЮKassa не успела обработать платёж",
+    loan_application_expired: "Срок заявки на кредит истёк",
+    loan_declined: "В кредите отказано",
+    loan_declined_by_payer: "Покупатель отказался от кредита",
+    permission_revoked: "Разрешение на списание отозвано",
+    rejected_by_timeout: "Платёж не подтвердили вовремя",
+    unsupported_mobile_operator: "С номеров этого оператора платить нельзя",
   };
   for (const [label, reason] of cards) if (reason && !reasons[reason]) reasons[reason] = label;
 

@@ -26,6 +26,8 @@ pub(super) fn routes(shop: &Arc<YooKassa>) -> Router {
         .route("/_sandbox/payments/{id}/{action}", post(act))
         .route("/_sandbox/yookassa/seen", get(seen))
         .route("/_sandbox/yookassa/clock", get(clock).post(advance))
+        .route("/_sandbox/yookassa/receipts", get(receipts))
+        .route("/_sandbox/yookassa/shop", get(show_shop).patch(change_shop))
         .with_state(Arc::clone(shop))
 }
 
@@ -46,7 +48,7 @@ async fn act(
         "capture_wait" => shop.step(&id, |stored, now| pay(stored, true, now)),
         "decline" => match reason(&body) {
             Ok((party, reason)) => {
-                shop.step(&id, |stored, _| stored.decline(party, &reason).map(Some))
+                shop.step(&id, |stored, _| stored.decline(&party, &reason).map(Some))
             }
             Err(refusal) => Err(refusal),
         },
@@ -62,6 +64,36 @@ async fn act(
         Ok(payment) => Json(payment).into_response(),
         Err(refusal) => refusal.into_response(),
     }
+}
+
+/// What was sent, with whom it goes to, which the API itself does not tell.
+async fn receipts(State(shop): Shop) -> Json<Value> {
+    let receipts: Vec<_> = shop.books.read(|books| {
+        let kept = books.receipts.values().rev();
+        kept.map(|kept| {
+            let mut receipt = books.receipt(kept);
+            receipt["customer"] = kept.sent["customer"].clone();
+            receipt
+        })
+        .collect()
+    });
+    Json(json!({ "receipts": receipts }))
+}
+
+async fn show_shop(State(shop): Shop) -> Json<Value> {
+    Json(shop.books.read(|books| json!({ "receipts": books.wants_receipts })))
+}
+
+/// `{"receipts": true}`: the shop is one with «Чеки от ЮKassa» from now on.
+async fn change_shop(State(shop): Shop, body: Bytes) -> Response {
+    let wants =
+        serde_json::from_slice(&body).ok().and_then(|body: Value| body.get("receipts")?.as_bool());
+    let Some(wants) = wants else {
+        return refuse(StatusCode::BAD_REQUEST, "send {\"receipts\": true} or false")
+            .into_response();
+    };
+    shop.set_receipts(wants);
+    show_shop(State(shop)).await.into_response()
 }
 
 async fn seen(State(shop): Shop) -> Json<Value> {
@@ -101,7 +133,8 @@ fn pay(stored: &mut StoredPayment, hold: bool, now: i64) -> Result<Option<Event>
     }
 }
 
-fn reason(body: &[u8]) -> Result<(&'static str, String), Refusal> {
+/// `{"reason": …}`, or nothing. A reason that YooKassa does not have yet is taken with its party.
+fn reason(body: &[u8]) -> Result<(String, String), Refusal> {
     let body: Value = if body.is_empty() {
         Value::Null
     } else {
@@ -109,10 +142,15 @@ fn reason(body: &[u8]) -> Result<(&'static str, String), Refusal> {
             .map_err(|_| refuse(StatusCode::BAD_REQUEST, "send {\"reason\": …} or nothing"))?
     };
     let reason = body.get("reason").and_then(Value::as_str).unwrap_or("general_decline");
-    match cards::party(reason) {
-        Some(party) => Ok((party, reason.to_owned())),
+    let named = body.get("party").and_then(Value::as_str);
+    if named.is_some_and(|party| !cards::is_party(party)) {
+        let error = "a party is merchant, yoo_money or payment_network";
+        return Err(refuse(StatusCode::BAD_REQUEST, error));
+    }
+    match named.or_else(|| cards::party(reason)) {
+        Some(party) => Ok((party.to_owned(), reason.to_owned())),
         None => {
-            let known: Vec<_> = cards::reasons().collect();
+            let known: Vec<_> = cards::reasons().into_iter().collect();
             let error = format!("there is no such reason; there are {}", known.join(", "));
             Err(refuse(StatusCode::BAD_REQUEST, &error))
         }
@@ -151,7 +189,11 @@ impl YooKassa {
                 description: None,
                 metadata: None,
             };
-            let (_, event) = books.refund(refund, now).map_err(|_| nothing_left())?;
+            let is_whole = refund.amount == payment.amount;
+            let (refund_id, event) = books.refund(refund, now).map_err(|_| nothing_left())?;
+            if is_whole {
+                books.keep_refund_receipt(&refund_id, None, now);
+            }
             self.announce(books, &event);
             books.object(id).ok_or_else(unknown)
         })

@@ -60,6 +60,15 @@ impl ApiError {
         )
     }
 
+    /// 429.
+    pub(super) fn too_many_requests() -> Self {
+        Self::plain(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            "Too many requests. Repeat the request later",
+        )
+    }
+
     /// 500: the outcome is unknown to the caller.
     pub(super) fn internal() -> Self {
         Self::plain(

@@ -1,4 +1,4 @@
-//! `GET /payments` and `GET /refunds`: newest first, in pages.
+//! `GET /payments`, `GET /refunds` and `GET /receipts`: newest first, in pages.
 
 use serde_json::{Value, json};
 
@@ -19,6 +19,7 @@ struct Row<'a> {
     captured_ms: Option<i64>,
     payment_method: Option<&'a str>,
     payment_id: Option<&'a str>,
+    refund_id: Option<&'a str>,
 }
 
 /// `GET /payments`.
@@ -37,8 +38,26 @@ pub(super) fn refunds(books: &Books, query: &Query) -> Result<Value, ApiError> {
             captured_ms: None,
             payment_method: None,
             payment_id: Some(&refund.payment_id),
+            refund_id: None,
         };
         (row, json!(refund))
+    });
+    page(rows, query)
+}
+
+/// `GET /receipts`. One payment's have a filter, as those of one refund do.
+pub(super) fn receipts(books: &Books, query: &Query) -> Result<Value, ApiError> {
+    let rows = books.receipts.values().rev().map(|kept| {
+        let row = Row {
+            id: &kept.id,
+            status: books.receipt_status(kept),
+            created_ms: kept.created_ms,
+            captured_ms: None,
+            payment_method: None,
+            payment_id: Some(&kept.payment_id),
+            refund_id: kept.refund_id.as_deref(),
+        };
+        (row, books.receipt(kept))
     });
     page(rows, query)
 }
@@ -51,6 +70,7 @@ fn row(stored: &StoredPayment) -> Row<'_> {
         captured_ms: stored.captured_ms,
         payment_method: stored.payment.payment_method.as_ref().map(|method| method.kind.as_str()),
         payment_id: None,
+        refund_id: None,
     }
 }
 
@@ -100,6 +120,7 @@ impl Row<'_> {
                 "status" => self.status == value,
                 "payment_method" => self.payment_method == Some(value),
                 "payment_id" => self.payment_id == Some(value),
+                "refund_id" => self.refund_id == Some(value),
                 name => match name.split_once('.') {
                     Some(("created_at", bound)) => within(Some(self.created_ms), bound, value),
                     Some(("captured_at", bound)) => within(self.captured_ms, bound, value),

@@ -11,6 +11,7 @@ mod books;
 mod error;
 mod request;
 mod list;
+mod receipts;
 mod api;
 mod notify;
 mod checkout;

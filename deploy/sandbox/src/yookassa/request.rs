@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::error::ApiError;
+use super::receipts::{self, Wanted};
 use super::wire::Money;
 
 /// Smallest and largest payment with a card, in kopecks.
@@ -19,7 +20,8 @@ pub(super) struct NewPayment {
     pub(super) metadata: Option<BTreeMap<String, String>>,
     pub(super) merchant_customer_id: Option<String>,
     pub(super) confirmation: NewConfirmation,
-    pub(super) has_receipt: bool,
+    /// As it was sent.
+    pub(super) receipt: Option<Value>,
 }
 
 /// How the user is to confirm.
@@ -39,18 +41,13 @@ pub(super) struct NewRefund {
 }
 
 /// Reads `POST /payments`.
-pub(super) fn payment(body: &Value, receipt_required: bool) -> Result<NewPayment, ApiError> {
+pub(super) fn payment(body: &Value, wanted: Wanted) -> Result<NewPayment, ApiError> {
     object(body)?;
     let amount = amount(body, "amount")?;
     if !CARD_LIMITS.contains(&amount.0) {
         return Err(ApiError::invalid("amount.value", "Amount is outside 1.00 to 350000.00"));
     }
     payment_method(body)?;
-    match body.get("receipt").filter(|receipt| !receipt.is_null()) {
-        Some(receipt) => check_receipt(receipt, amount)?,
-        None if receipt_required => return Err(bad_receipt()),
-        None => {}
-    }
     Ok(NewPayment {
         amount,
         capture: flag(body, "capture")?.unwrap_or(false),
@@ -58,7 +55,7 @@ pub(super) fn payment(body: &Value, receipt_required: bool) -> Result<NewPayment
         metadata: metadata(body)?,
         merchant_customer_id: text(body, "merchant_customer_id", 200)?,
         confirmation: confirmation(body)?,
-        has_receipt: body.get("receipt").is_some_and(|receipt| !receipt.is_null()),
+        receipt: receipts::check(body, amount, wanted, true)?,
     })
 }
 
@@ -192,98 +189,5 @@ fn confirmation(body: &Value) -> Result<NewConfirmation, ApiError> {
         }
         Some("embedded") => Ok(NewConfirmation::Embedded),
         _ => Err(ApiError::invalid("confirmation.type", "A test shop takes redirect and embedded")),
-    }
-}
-
-fn bad_receipt() -> ApiError {
-    ApiError::invalid("receipt", "Receipt is missing or illegal")
-}
-
-fn check_receipt(receipt: &Value, amount: Money) -> Result<(), ApiError> {
-    let customer = receipt.get("customer").ok_or_else(bad_receipt)?;
-    let email = customer.get("email").and_then(Value::as_str);
-    let phone = customer.get("phone").and_then(Value::as_str);
-    let good_phone = |phone: &str| {
-        (4..=15).contains(&phone.len()) && phone.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    let reachable = email.is_some_and(|email| email.contains('@') && email.len() <= 254)
-        || (email.is_none() && phone.is_some_and(good_phone));
-    let items = receipt
-        .get("items")
-        .and_then(Value::as_array)
-        .filter(|items| (1..=80).contains(&items.len()));
-    let (true, Some(items)) = (reachable, items) else { return Err(bad_receipt()) };
-    let mut sum: i128 = 0;
-    for item in items {
-        sum += item_thousandths(item).ok_or_else(bad_receipt)?;
-    }
-    // Quantities have three decimals, so the sum is in thousandths of a kopeck.
-    if sum != i128::from(amount.0) * 1000 {
-        return Err(bad_receipt());
-    }
-    Ok(())
-}
-
-/// Price × quantity of a good item, in thousandths of a kopeck.
-fn item_thousandths(item: &Value) -> Option<i128> {
-    let description = item.get("description")?.as_str()?.chars().count();
-    if !(1..=128).contains(&description) || !(1..=12).contains(&item.get("vat_code")?.as_i64()?) {
-        return None;
-    }
-    let price = item.get("amount")?;
-    if price.get("currency")?.as_str()? != "RUB" {
-        return None;
-    }
-    let price = Money::parse(price.get("value")?.as_str()?)?;
-    let quantity = match item.get("quantity")? {
-        Value::String(quantity) => quantity.clone(),
-        Value::Number(quantity) => quantity.to_string(),
-        _ => return None,
-    };
-    let (whole, part) = quantity.split_once('.').unwrap_or((&quantity, ""));
-    if part.len() > 3 || whole.len() > 5 {
-        return None;
-    }
-    let whole: i128 = whole.parse().ok().filter(|whole| *whole >= 0)?;
-    let part: i128 = format!("{part:0<3}").parse().ok().filter(|part| *part >= 0)?;
-    Some((whole * 1000 + part) * i128::from(price.0))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn receipt(quantity: &Value, price: &str) -> Value {
-        json!({
-            "customer": { "email": "user@example.com" },
-            "items": [{
-                "description": "Balance top-up", "quantity": quantity, "vat_code": 1,
-                "amount": { "value": price, "currency": "RUB" }
-            }]
-        })
-    }
-
-    #[test]
-    fn a_receipt_adds_up_to_the_payment() {
-        let hundred = Money(10_000);
-
-        assert!(check_receipt(&receipt(&json!(1), "100.00"), hundred).is_ok());
-        assert!(check_receipt(&receipt(&json!("1.0"), "100.00"), hundred).is_ok());
-        assert!(check_receipt(&receipt(&json!(2.5), "40.00"), hundred).is_ok());
-        assert!(check_receipt(&receipt(&json!(2), "100.00"), hundred).is_err());
-        assert!(check_receipt(&receipt(&json!("-1"), "100.00"), hundred).is_err());
-        assert!(check_receipt(&json!({ "items": [] }), hundred).is_err());
-    }
-
-    #[test]
-    fn a_phone_in_a_receipt_has_no_plus() {
-        let mut with_phone = receipt(&json!(1), "1.00");
-        with_phone["customer"] = json!({ "phone": "79001234567" });
-        assert!(check_receipt(&with_phone, Money(100)).is_ok());
-
-        with_phone["customer"] = json!({ "phone": "+79001234567" });
-        assert!(check_receipt(&with_phone, Money(100)).is_err());
     }
 }

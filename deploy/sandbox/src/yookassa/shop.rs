@@ -81,6 +81,11 @@ impl YooKassa {
         api::routes(self).merge(checkout::routes(self)).merge(control::routes(self))
     }
 
+    /// Whether the shop is one with «Чеки от ЮKassa» from now on.
+    pub fn set_receipts(&self, wanted: bool) {
+        self.books.write(|books| books.wants_receipts = wanted);
+    }
+
     /// Writes the state now, for a clean end.
     ///
     /// # Errors

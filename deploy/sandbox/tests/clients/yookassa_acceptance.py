@@ -14,7 +14,7 @@ import warnings
 
 warnings.simplefilter("ignore")
 
-from yookassa import Configuration, Payment, Refund, Settings
+from yookassa import Configuration, Payment, Receipt, Refund, Settings
 from yookassa.domain.exceptions import (
     BadRequestError,
     InternalServerError,
@@ -155,6 +155,46 @@ def faults():
     assert error.error.parameter == "receipt"
 
 
+def receipt(value):
+    """Of one line, as the client sends it: numbers become texts."""
+    line = {
+        "description": "Пополнение баланса",
+        "quantity": 1,
+        "amount": {"value": value, "currency": "RUB"},
+        "vat_code": 11,
+        "measure": "piece",
+        "payment_subject": "service",
+        "payment_mode": "full_prepayment",
+    }
+    return {"customer": {"email": "anna@example.com"}, "items": [line]}
+
+
+def receipts():
+    """A shop that requires them, for as long as this takes."""
+    control("PATCH", "/_sandbox/yookassa/shop", {"receipts": True})
+    error = raises(BadRequestError, lambda: Payment.create(order()))
+    assert error.error.code == "invalid_request" and error.error.parameter == "receipt"
+    wrong = order(receipt=receipt("99.99"))
+    assert raises(BadRequestError, lambda: Payment.create(wrong)).error.parameter == "receipt"
+
+    payment = Payment.create(order(receipt=receipt("100.00")))
+    assert payment.receipt_registration == "pending"
+    play(payment.id, "pay")
+    kept = Receipt.list({"payment_id": payment.id}).items
+    assert [one.type for one in kept] == ["payment"] and kept[0].status == "succeeded"
+    assert kept[0].payment_id == payment.id and str(kept[0].items[0].amount.value) == "100.00"
+    assert Receipt.find_one(kept[0].id).id == kept[0].id
+
+    part = {"payment_id": payment.id, "amount": {"value": "40.00", "currency": "RUB"}}
+    error = raises(BadRequestError, lambda: Refund.create(part))
+    assert error.error.parameter == "receipt"
+    refund = Refund.create({**part, "receipt": receipt("40.00")})
+    kept = Receipt.list({"refund_id": refund.id}).items
+    assert [(one.type, one.refund_id) for one in kept] == [("refund", refund.id)]
+    control("PATCH", "/_sandbox/yookassa/shop", {"receipts": False})
+    assert Payment.create(order()).status == "pending"
+
+
 def notifications():
     """What the sandbox would send is what the client's own reader takes."""
     payment = Payment.create(order())
@@ -197,6 +237,7 @@ def main():
     refunds(paid)
     lists_and_refusals(paid)
     faults()
+    receipts()
     notifications()
     over_tls()
     print("yookassa: OK")

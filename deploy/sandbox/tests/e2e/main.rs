@@ -19,6 +19,8 @@ mod modes;
 mod kills;
 mod lost_answers;
 mod money_back;
+mod receipts;
+mod outage;
 mod twice;
 mod bad_input;
 mod settings;

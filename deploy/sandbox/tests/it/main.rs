@@ -3,6 +3,7 @@
 
 mod outside;
 mod yookassa;
+mod yookassa_receipts;
 mod fal;
 mod platform;
 mod bot;

@@ -7,7 +7,7 @@ use crate::outside::{Outside, Receiver, SECRET, SHOP, until};
 
 const NOWHERE: &str = "http://127.0.0.1:1/";
 
-fn order(value: &str) -> Value {
+pub(crate) fn order(value: &str) -> Value {
     json!({
         "amount": { "value": value, "currency": "RUB" },
         "capture": true,
@@ -19,7 +19,12 @@ fn order(value: &str) -> Value {
 }
 
 impl Outside {
-    async fn yookassa(&self, path: &str, key: &str, body: &Value) -> (StatusCode, Value) {
+    pub(crate) async fn yookassa(
+        &self,
+        path: &str,
+        key: &str,
+        body: &Value,
+    ) -> (StatusCode, Value) {
         let request = self
             .http
             .post(format!("{}/yookassa/v3/{path}", self.url))
@@ -30,19 +35,19 @@ impl Outside {
         (answer.status(), answer.json().await.unwrap())
     }
 
-    async fn asked(&self, path: &str) -> (StatusCode, Value) {
+    pub(crate) async fn asked(&self, path: &str) -> (StatusCode, Value) {
         let url = format!("{}/yookassa/v3/{path}", self.url);
         let answer = self.http.get(url).basic_auth(SHOP, Some(SECRET)).send().await.unwrap();
         (answer.status(), answer.json().await.unwrap())
     }
 
-    async fn created(&self, key: &str, body: &Value) -> String {
+    pub(crate) async fn created(&self, key: &str, body: &Value) -> String {
         let (status, payment) = self.yookassa("payments", key, body).await;
         assert_eq!(status, StatusCode::OK, "{payment}");
         payment["id"].as_str().unwrap().to_owned()
     }
 
-    async fn play(&self, id: &str, action: &str) -> (StatusCode, Value) {
+    pub(crate) async fn play(&self, id: &str, action: &str) -> (StatusCode, Value) {
         let url = format!("{}/_sandbox/payments/{id}/{action}", self.url);
         let answer = self.http.post(url).send().await.unwrap();
         (answer.status(), answer.json().await.unwrap())
