@@ -4,15 +4,18 @@
 //! RPCs; [`create`], how a payment is made once; [`resolve`] and [`refund`], what a payment and its
 //! refund mean for their top-up, and the two that find out without being asked: [`webhook`] (with
 //! [`looks`]) and [`reconcile`]. [`yookassa`] and
-//! [`billing`] are the two that we talk to.
+//! [`billing`] are the two that we talk to. [`provider`] is what a way to pay is; [`stars`] is the
+//! second one.
 
 pub mod config;
 pub mod server;
 pub mod payments;
+pub mod provider;
 pub mod create;
 pub mod resolve;
 pub mod refund;
 pub mod looks;
+pub mod stars;
 pub mod webhook;
 pub mod reconcile;
 pub mod router;

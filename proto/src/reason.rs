@@ -85,6 +85,10 @@ pub const PROVIDER_REFUSED: &str = "PROVIDER_REFUSED";
 pub const PROVIDER_UNAVAILABLE: &str = "PROVIDER_UNAVAILABLE";
 /// billing-svc does not answer.
 pub const BILLING_UNAVAILABLE: &str = "BILLING_UNAVAILABLE";
+/// The service was started without a rate for Telegram Stars.
+pub const STARS_NOT_OFFERED: &str = "STARS_NOT_OFFERED";
+/// The invoice is too old to be paid.
+pub const INVOICE_EXPIRED: &str = "INVOICE_EXPIRED";
 
 // media-worker
 

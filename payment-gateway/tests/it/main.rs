@@ -18,3 +18,4 @@ mod running;
 mod with_billing;
 mod refunding;
 mod storm;
+mod stars;
