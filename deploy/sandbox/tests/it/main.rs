@@ -7,6 +7,7 @@ mod fal;
 mod platform;
 mod bot;
 mod telegram;
+mod stars;
 mod files;
 mod webhook;
 mod serving;
