@@ -5,6 +5,8 @@ pub mod start;
 pub mod buttons;
 pub mod balance;
 pub mod top_up;
+pub mod stars;
+pub mod support;
 pub mod modes;
 pub mod photos;
 pub mod merge;

@@ -18,13 +18,15 @@ use crate::text;
 use crate::told;
 
 use super::error::{HandlerError, is_away};
-use super::other;
+use super::{other, stars};
 
 /// Shows the balance and the sums.
 pub async fn menu(talk: Talk) -> Result<(), HandlerError> {
-    let account = account::read(&talk.app, talk.user_id).await?;
-    let said = text::payments::menu(account::purse(&account));
-    talk.say(&said, Some(keyboard::amounts())).await?;
+    let (account, is_with_stars) =
+        tokio::join!(account::read(&talk.app, talk.user_id), stars::are_offered(&talk.app));
+    let said = text::payments::menu(account::purse(&account?));
+    let keyboard = if is_with_stars { keyboard::amounts_or_stars() } else { keyboard::amounts() };
+    talk.say(&said, Some(keyboard)).await?;
     Ok(())
 }
 

@@ -4,5 +4,6 @@ pub mod plural;
 pub mod menu;
 pub mod modes;
 pub mod payments;
+pub mod stars;
 pub mod jobs;
 pub mod problems;

@@ -8,6 +8,7 @@ mod fakes;
 mod dialogues;
 mod purchases;
 mod payments;
+mod stars;
 mod inbox;
 mod input;
 mod process;
