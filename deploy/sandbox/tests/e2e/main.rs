@@ -19,6 +19,7 @@ mod modes;
 mod kills;
 mod lost_answers;
 mod money_back;
+mod stars;
 mod twice;
 mod bad_input;
 mod settings;

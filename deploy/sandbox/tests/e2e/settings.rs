@@ -41,6 +41,7 @@ fn a_missing_or_wrong_setting_is_one_line_that_names_it_and_shows_no_value() {
         ("billing-svc", "DATABASE_URL", "mysql://user:hush@host/name"),
         ("payment-gateway", "YOOKASSA_SHOP_ID", "hush:hush"),
         ("payment-gateway", "YOOKASSA_SECRET_KEY", ""),
+        ("payment-gateway", "STARS_RATE", "hush"),
         ("media-worker", "FAL_KEY", ""),
         ("media-worker", "MEDIA_DATABASE_URL", "mysql://user:hush@host/name"),
         ("bot-gateway", "TELEGRAM_BOT_TOKEN", ""),
