@@ -3,6 +3,7 @@
 use proto::client::{Billing, Media, Payments};
 use tokio::sync::Semaphore;
 
+use crate::config::Admins;
 use crate::status::StatusBoard;
 use crate::store::Store;
 use crate::telegram::Telegram;
@@ -27,6 +28,10 @@ pub struct App {
     pub media: Media,
     /// The messages that show how jobs go on.
     pub statuses: StatusBoard,
+    /// Who may give Stars back.
+    pub admins: Admins,
+    /// Whom to ask about payments.
+    pub support: Option<String>,
     /// Keeps the pictures from users in memory few.
     pub incoming: Semaphore,
     /// Keeps the results in memory few.
@@ -44,6 +49,8 @@ impl App {
             payments,
             media,
             statuses: StatusBoard::default(),
+            admins: Admins::default(),
+            support: None,
             incoming: Semaphore::new(INCOMING_MAX),
             outgoing: Semaphore::new(OUTGOING_MAX),
         }

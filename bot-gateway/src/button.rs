@@ -26,6 +26,10 @@ pub enum Button {
     PaymentMenu,
     /// Makes a payment link for a sum.
     TopUp(Kopecks),
+    /// Shows the sums to pay in Stars.
+    Stars,
+    /// Makes an invoice in Stars for a sum.
+    TopUpInStars(Kopecks),
     /// Asks which sum to pay in.
     TopUpOther,
     /// Asks where receipts should go from now on.
@@ -62,6 +66,8 @@ impl fmt::Display for Button {
             Self::Cancel => write!(formatter, "cancel"),
             Self::PaymentMenu => write!(formatter, "payment_menu"),
             Self::TopUp(amount) => write!(formatter, "top_up:{}", amount.get()),
+            Self::Stars => write!(formatter, "stars"),
+            Self::TopUpInStars(amount) => write!(formatter, "top_up_in_stars:{}", amount.get()),
             Self::TopUpOther => write!(formatter, "top_up_other"),
             Self::ReceiptEmail => write!(formatter, "receipt_email"),
             Self::TopUpAgain { intent, amount } => {
@@ -91,6 +97,8 @@ impl FromStr for Button {
             "menu" => bare(value, Self::Menu),
             "cancel" => bare(value, Self::Cancel),
             "payment_menu" => bare(value, Self::PaymentMenu),
+            "stars" => bare(value, Self::Stars),
+            "top_up_in_stars" => Ok(Self::TopUpInStars(amount(value)?)),
             "top_up_other" => bare(value, Self::TopUpOther),
             "receipt_email" => bare(value, Self::ReceiptEmail),
             "top_up" => Ok(Self::TopUp(amount(value)?)),
@@ -145,6 +153,8 @@ mod tests {
             Button::Cancel,
             Button::PaymentMenu,
             Button::TopUp(crate::money::TOP_UP_MAX),
+            Button::Stars,
+            Button::TopUpInStars(crate::money::TOP_UP_MAX),
             Button::TopUpOther,
             Button::ReceiptEmail,
             Button::TopUpAgain { intent: draft, amount: crate::money::TOP_UP_MAX },

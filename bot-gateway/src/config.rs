@@ -1,6 +1,7 @@
 //! Every setting of the bot, read once.
 
 use std::net::SocketAddr;
+use std::str::FromStr;
 
 use proto::service::config::CommonConfig;
 use secrecy::SecretString;
@@ -42,9 +43,46 @@ pub struct Config {
     #[arg(long, env, default_value = "http://127.0.0.1:50053")]
     pub media_url: Url,
 
+    /// Telegram ids of those who may give Stars back with /refund_stars, separated by commas.
+    #[arg(long, env, default_value = "")]
+    pub bot_admin_ids: Admins,
+
+    /// Whom /paysupport names: @name, or an e-mail address. Unset: whom the bot's profile names.
+    #[arg(long, env)]
+    pub bot_support: Option<String>,
+
     /// What every service has.
     #[command(flatten)]
     pub common: CommonConfig,
+}
+
+/// Who may do what operators do. May be nobody.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Admins(Vec<i64>);
+
+impl Admins {
+    /// Whether a person is one of them.
+    pub fn contains(&self, user_id: i64) -> bool {
+        self.0.contains(&user_id)
+    }
+}
+
+/// A text that is not a list of people.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not a Telegram id: a number such as 123456789")]
+pub struct BadAdmin(String);
+
+impl FromStr for Admins {
+    type Err = BadAdmin;
+
+    fn from_str(text: &str) -> Result<Self, BadAdmin> {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let id = |part: &str| {
+            let id = part.parse().ok().filter(|id| *id > 0);
+            id.ok_or_else(|| BadAdmin(part.to_owned()))
+        };
+        parts.map(id).collect::<Result<_, _>>().map(Self)
+    }
 }
 
 /// The value is in no message: it is a secret even when it is wrong.
@@ -60,6 +98,16 @@ fn token(text: &str) -> Result<SecretString, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn operators_are_named_by_their_ids() {
+        let admins: Admins = "7, 8".parse().unwrap();
+        assert!(admins.contains(7) && admins.contains(8) && !admins.contains(9));
+        assert_eq!("".parse::<Admins>().unwrap(), Admins::default());
+        for wrong in ["@name", "0", "-7", "7;8"] {
+            assert!(wrong.parse::<Admins>().is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn a_token_that_cannot_be_one_is_refused() {

@@ -1,7 +1,9 @@
-//! Runs stored updates through the schema: those of one chat in order, chats side by side.
+//! Runs stored updates through the schema: those of one chat in order, chats side by side, and those
+//! of no chat at once.
 //!
 //! Invariant: an update stays in the inbox until its handler has succeeded, or was given up and
-//! the user told. A handler that panics takes nothing with it but itself.
+//! the user told. A handler that panics takes nothing with it but itself. A payment is never given
+//! up while it may still be credited: it is set aside, so that its chat goes on.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
@@ -23,9 +25,10 @@ use tracing::Instrument as _;
 use crate::app::App;
 use crate::dialogue::State;
 use crate::handlers::error::HandlerError;
-use crate::store::Waiting;
+use crate::handlers::stars;
+use crate::store::{Attempt, NO_CHAT, Waiting};
 use crate::talk::Talk;
-use crate::telegram::TelegramError;
+use crate::telegram::{TelegramError, is_about_money};
 
 /// Handlers that run at once.
 const RUNNING_MAX: usize = 64;
@@ -39,6 +42,9 @@ const AWAY_MAX: u32 = 3;
 const TELEGRAM_AWAY_MAX: u32 = 40;
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// What is owed and seems to end the process is tried so long after its start, so that the others
+/// are served in between.
+const CRASHED_PAUSE: Duration = Duration::from_secs(10);
 /// A store that does not answer is asked again this often; nothing can be done without it.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// How long running handlers may take at the end.
@@ -89,14 +95,7 @@ impl Executor {
 
     /// Takes a stored update, behind those of the same chat that were taken before.
     pub fn add(&self, update: Waiting) {
-        let mut chats = self.inner.chats();
-        if let Some(queue) = chats.get_mut(&update.chat_id) {
-            queue.push_back(update);
-            return;
-        }
-        chats.insert(update.chat_id, VecDeque::from([update]));
-        let inner = Arc::clone(&self.inner);
-        self.inner.tasks.spawn(async move { inner.run_chat(update.chat_id).await });
+        self.inner.add(update);
     }
 
     /// Waits until the running handlers have ended, for a while; what waits behind them stays in
@@ -121,13 +120,33 @@ impl Inner {
         self.chats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn run_chat(&self, chat_id: i64) {
-        while let Some(update) = self.next(chat_id) {
-            let span =
-                tracing::info_span!("update", update.id = update.update_id, chat.id = chat_id);
-            let id = format!("bot:update:{}", update.update_id);
-            request_id::scope(id, self.run(update)).instrument(span).await;
+    fn add(self: &Arc<Self>, update: Waiting) {
+        let inner = Arc::clone(self);
+        if update.chat_id == NO_CHAT {
+            self.tasks.spawn(async move { inner.run_named(update).await });
+            return;
         }
+        let mut chats = self.chats();
+        if let Some(queue) = chats.get_mut(&update.chat_id) {
+            queue.push_back(update);
+            return;
+        }
+        chats.insert(update.chat_id, VecDeque::from([update]));
+        self.tasks.spawn(async move { inner.run_chat(update.chat_id).await });
+    }
+
+    async fn run_chat(self: &Arc<Self>, chat_id: i64) {
+        while let Some(update) = self.next(chat_id) {
+            self.run_named(update).await;
+        }
+    }
+
+    /// Runs an update under its name in the logs, here and at the services.
+    async fn run_named(self: &Arc<Self>, update: Waiting) {
+        let span =
+            tracing::info_span!("update", update.id = update.update_id, chat.id = update.chat_id);
+        let id = format!("bot:update:{}", update.update_id);
+        request_id::scope(id, self.run(update)).instrument(span).await;
     }
 
     /// The next update of a chat; its task ends where there is none.
@@ -143,60 +162,90 @@ impl Inner {
         next
     }
 
-    async fn run(&self, update: Waiting) {
+    async fn run(self: &Arc<Self>, update: Waiting) {
         let mut failures = 0;
-        loop {
-            let attempt = match self.app.store.begin_attempt(update.update_id).await {
-                Ok(Some(attempt)) => attempt,
-                Ok(None) => return,
-                Err(error) => {
-                    tracing::error!(error.cause = ?error, "inbox not read");
-                    if self.shutdown.until(sleep(STORE_PAUSE)).await.is_none() {
-                        return;
-                    }
-                    continue;
+        while let Some(attempt) = self.begin(update).await {
+            let Some(parsed) = read(&attempt.body) else {
+                if is_about_money(&attempt.body) {
+                    tracing::error!("a payment cannot be read; it stays in the inbox");
+                    return;
                 }
-            };
-            let Ok(parsed) = serde_json::from_str::<Update>(&attempt.body) else {
-                tracing::warn!("update cannot be read, dropped");
                 return self.strike_off(update, None).await;
             };
-            if let UpdateKind::Error(_) = parsed.kind {
-                tracing::warn!("update is of a kind that this version does not know, dropped");
-                return self.strike_off(update, None).await;
-            }
+            let is_owed = stars::is_owed(&parsed);
             let ending = match attempt.number {
-                ..=CRASHES_MAX => {
-                    let _place = self.places.acquire().await;
-                    self.attempt(update, parsed.clone()).await
-                }
+                ..=CRASHES_MAX => self.attempt(update, parsed.clone()).await,
                 // Each attempt before this one ended with a panic or with the process.
-                _ => Ending::Failed(HandlerError::Panic),
+                _ if !is_owed => Ending::Failed(HandlerError::Panic),
+                _ => match self.shutdown.until(sleep(CRASHED_PAUSE)).await {
+                    Some(()) => self.attempt(update, parsed.clone()).await,
+                    None => return,
+                },
             };
             let error = match ending {
                 Ending::Handled(state) => return self.strike_off(update, state.as_ref()).await,
                 Ending::Failed(error) => error,
             };
             failures += 1;
-            if is_worth_another(&error, attempt.number, failures) {
-                tracing::warn!(error.cause = ?error, failures, "update not handled yet");
-                if !matches!(error, HandlerError::Panic)
-                    && let Err(error) = self.app.store.forgive_attempt(update.update_id).await
-                {
-                    tracing::error!(error.cause = ?error, "attempt not forgiven");
-                }
-                let pause = (PAUSE * failures).min(PAUSE_MAX);
-                if self.shutdown.until(sleep(pause)).await.is_none() {
-                    return;
-                }
-                continue;
+            let is_to_be_tried = match is_owed {
+                true => !stars::is_settled_with_no(&error),
+                false => is_worth_another(&error, attempt.number, failures),
+            };
+            if !is_to_be_tried {
+                self.give_up(&parsed, &error).await;
+                return self.strike_off(update, None).await;
             }
-            self.give_up(&parsed, &error).await;
-            return self.strike_off(update, None).await;
+            tracing::warn!(error.cause = ?error, failures, "update not handled yet");
+            if !matches!(error, HandlerError::Panic)
+                && let Err(error) = self.app.store.forgive_attempt(update.update_id).await
+            {
+                tracing::error!(error.cause = ?error, "attempt not forgiven");
+            }
+            if is_owed && failures >= AWAY_MAX && update.chat_id != NO_CHAT {
+                return self.set_aside(update, &parsed).await;
+            }
+            let pause = (PAUSE * failures).min(PAUSE_MAX);
+            if self.shutdown.until(sleep(pause)).await.is_none() {
+                return;
+            }
         }
     }
 
+    /// Begins an attempt; nothing where the update has been handled, or at the shutdown.
+    async fn begin(&self, update: Waiting) -> Option<Attempt> {
+        loop {
+            match self.app.store.begin_attempt(update.update_id).await {
+                Ok(attempt) => return attempt,
+                Err(error) => {
+                    tracing::error!(error.cause = ?error, "inbox not read");
+                    self.shutdown.until(sleep(STORE_PAUSE)).await?;
+                }
+            }
+        }
+    }
+
+    /// Lets what is owed wait by itself, and its chat go on.
+    async fn set_aside(self: &Arc<Self>, update: Waiting, parsed: &Update) {
+        while let Err(error) = self.app.store.set_aside(update.update_id).await {
+            tracing::error!(error.cause = ?error, "update not set aside");
+            if self.shutdown.until(sleep(STORE_PAUSE)).await.is_none() {
+                return;
+            }
+        }
+        tracing::warn!("update set aside: it is handled when the services are back");
+        metrics::counter!("bot_updates_set_aside_total").increment(1);
+        if let Some(said) = stars::told_to_wait(parsed) {
+            self.tell(parsed, said).await;
+        }
+        self.add(Waiting { chat_id: NO_CHAT, ..update });
+    }
+
     async fn attempt(&self, update: Waiting, parsed: Update) -> Ending {
+        let _place = match parsed.kind {
+            // Telegram waits for its answer.
+            UpdateKind::PreCheckoutQuery(_) => None,
+            _ => Some(self.places.acquire().await),
+        };
         let Some((talk, state)) = (match self.talk(update, &parsed).await {
             Ok(talk) => talk,
             Err(error) => return Ending::Failed(error),
@@ -219,10 +268,11 @@ impl Inner {
         update: Waiting,
         parsed: &Update,
     ) -> Result<Option<(Talk, State)>, HandlerError> {
-        let Some(user) = parsed.from() else { return Ok(None) };
-        let Ok(user_id) = i64::try_from(user.id.0) else { return Ok(None) };
-        // A button of a message that is too old to be shown has no chat; a private chat has the
-        // id of its user.
+        // A private chat has the id of its user, where a message does not say who it is from.
+        let person = parsed.from().and_then(|user| i64::try_from(user.id.0).ok());
+        let private = parsed.chat().filter(|chat| chat.is_private()).map(|chat| chat.id.0);
+        let Some(user_id) = person.or(private) else { return Ok(None) };
+        // A button of a message that is too old to be shown has no chat.
         let chat = parsed.chat().map_or(ChatId(user_id), |chat| chat.id);
         let stored = self.app.store.state(update.chat_id).await?;
         let is_forgotten = matches!(stored, Some(None));
@@ -234,6 +284,17 @@ impl Inner {
     async fn give_up(&self, update: &Update, error: &HandlerError) {
         tracing::error!(error.cause = ?error, "update given up");
         metrics::counter!("bot_updates_given_up_total").increment(1);
+        let said = match stars::is_owed(update) {
+            true => stars::told_at_the_end(update),
+            false => error.told(),
+        };
+        if let Some(said) = said {
+            self.tell(update, said).await;
+        }
+    }
+
+    /// Says something to the person an update is from, if that is in private.
+    async fn tell(&self, update: &Update, said: &str) {
         let chat = match update.chat() {
             Some(chat) if chat.is_private() => chat.id,
             Some(_) => return,
@@ -243,7 +304,6 @@ impl Inner {
                 _ => return,
             },
         };
-        let Some(said) = error.told() else { return };
         if let Err(error) = self.app.telegram.send(chat, said, None).await {
             tracing::warn!(error.cause = %error, "user not told");
         }
@@ -258,6 +318,19 @@ impl Inner {
         }
         metrics::counter!("bot_updates_handled_total").increment(1);
     }
+}
+
+/// Reads an update; nothing where this version cannot.
+fn read(body: &str) -> Option<Update> {
+    let Ok(parsed) = serde_json::from_str::<Update>(body) else {
+        tracing::warn!("update cannot be read, dropped");
+        return None;
+    };
+    if let UpdateKind::Error(_) = parsed.kind {
+        tracing::warn!("update is of a kind that this version does not know, dropped");
+        return None;
+    }
+    Some(parsed)
 }
 
 /// Whether a handler that failed is run again: `crashes` is for ever, `failures` in this process.

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use proto::service::shutdown::Shutdown;
 use serde_json::Value;
-use teloxide::types::{Me, Update};
+use teloxide::types::{Me, Update, UpdateKind};
 use tokio::time::{Instant, sleep};
 
 use crate::app::App;
 use crate::executor::Executor;
-use crate::store::{Received, now_ms};
+use crate::store::{NO_CHAT, Received, now_ms};
 use crate::telegram::{PollError, TelegramError, complete};
 
 const PAUSE: Duration = Duration::from_secs(1);
@@ -166,10 +166,14 @@ fn received(update: &Value, received_ms: i64) -> Option<Received> {
     // Out of text: teloxide cannot read an update out of a `Value`.
     let parsed = serde_json::from_str::<Update>(&body).ok();
     let chat_id = parsed.as_ref().and_then(|update| {
+        if matches!(update.kind, UpdateKind::PreCheckoutQuery(_)) {
+            // Telegram waits for its answer: it must not wait behind what the person did before.
+            return None;
+        }
         let chat = update.chat().map(|chat| chat.id.0);
         chat.or_else(|| i64::try_from(update.from()?.id.0).ok())
     });
-    Some(Received { update_id, chat_id: chat_id.unwrap_or(0), body, received_ms })
+    Some(Received { update_id, chat_id: chat_id.unwrap_or(NO_CHAT), body, received_ms })
 }
 
 #[cfg(test)]
@@ -191,6 +195,10 @@ mod tests {
         let press = json!({"id": "1", "from": user, "chat_instance": "1", "data": "menu"});
         assert_eq!(chat_of(json!({"update_id": 2, "callback_query": press})), Some(7));
         assert_eq!(chat_of(json!({"update_id": 3, "something_new": {}})), Some(0));
+        let question = json!({
+            "id": "1", "from": user, "currency": "XTR", "total_amount": 1, "invoice_payload": "p",
+        });
+        assert_eq!(chat_of(json!({"update_id": 4, "pre_checkout_query": question})), Some(0));
         assert_eq!(chat_of(json!({"no": "update"})), None);
     }
 }

@@ -1,5 +1,6 @@
 //! The inline keyboards.
 
+use proto::payments::v1::StarsOffer;
 use teloxide::types::{InlineKeyboardButton, InlineKeyboardMarkup};
 use url::Url;
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use crate::money::Kopecks;
 use crate::text;
 
 /// The sums that can be paid in with one tap.
-const AMOUNTS: [Kopecks; 4] =
+pub const AMOUNTS: [Kopecks; 4] =
     [Kopecks::new(10_000), Kopecks::new(30_000), Kopecks::new(50_000), Kopecks::new(100_000)];
 
 /// The main menu.
@@ -56,6 +57,27 @@ pub fn with_email(mut keyboard: InlineKeyboardMarkup, email: Option<&str>) -> In
         keyboard.inline_keyboard.insert(last, vec![change]);
     }
     keyboard
+}
+
+/// The sums to pay in, and the way to pay in Stars.
+pub fn amounts_or_stars() -> InlineKeyboardMarkup {
+    let mut keyboard = amounts();
+    let before_menu = keyboard.inline_keyboard.len().saturating_sub(1);
+    let stars = vec![button(text::stars::STARS_BUTTON, &Button::Stars)];
+    keyboard.inline_keyboard.insert(before_menu, stars);
+    keyboard
+}
+
+/// What can be paid in Stars.
+pub fn stars(offers: &[StarsOffer]) -> InlineKeyboardMarkup {
+    let offer = |offer: &StarsOffer| {
+        let label = text::stars::offer_button(offer.stars, Kopecks::new(offer.credited_kopecks));
+        button(label, &Button::TopUpInStars(Kopecks::new(offer.amount_kopecks)))
+    };
+    let offers: Vec<_> = offers.iter().map(offer).collect();
+    let mut rows: Vec<Vec<_>> = offers.chunks(2).map(<[_]>::to_vec).collect();
+    rows.push(vec![to_menu()]);
+    InlineKeyboardMarkup::new(rows)
 }
 
 /// A payment link, and the way to ask about it.

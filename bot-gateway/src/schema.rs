@@ -1,14 +1,16 @@
 //! Which update goes where: the whole bot on one screen.
 
-use teloxide::dispatching::{HandlerExt as _, UpdateFilterExt as _, UpdateHandler};
+use teloxide::dispatching::{
+    HandlerExt as _, MessageFilterExt as _, UpdateFilterExt as _, UpdateHandler,
+};
 use teloxide::dptree::{self, case};
 use teloxide::macros::BotCommands;
-use teloxide::types::{BotCommand, Update};
+use teloxide::types::{BotCommand, Message, Update};
 
 use crate::dialogue::State;
 use crate::handlers::error::HandlerError;
 use crate::handlers::{
-    add_text, balance, buttons, email, merge, modes, other, photos, start, top_up,
+    add_text, balance, buttons, email, merge, modes, other, photos, stars, start, support, top_up,
 };
 use crate::text;
 
@@ -20,6 +22,12 @@ pub enum Command {
     Balance,
     Help,
     Cancel,
+    Terms,
+    #[command(rename = "paysupport")]
+    PaySupport,
+    /// Operators only, and so not offered.
+    #[command(hide)]
+    RefundStars(String),
 }
 
 /// The commands as Telegram's clients offer them.
@@ -29,14 +37,17 @@ pub fn offered() -> Vec<BotCommand> {
         BotCommand::new("balance", text::menu::COMMAND_BALANCE),
         BotCommand::new("help", text::menu::COMMAND_HELP),
         BotCommand::new("cancel", text::menu::COMMAND_CANCEL),
+        BotCommand::new("terms", text::stars::COMMAND_TERMS),
+        BotCommand::new("paysupport", text::stars::COMMAND_PAY_SUPPORT),
     ]
 }
 
-/// The tree, top to bottom: buttons, then commands, then the question being answered. What matches
-/// nothing is told what is awaited.
+/// The tree, top to bottom: payments, wherever they come from; then buttons, then commands, then
+/// the question being answered. What matches nothing is told what is awaited.
 pub fn schema() -> UpdateHandler<HandlerError> {
     dptree::entry()
         .branch(Update::filter_my_chat_member().endpoint(other::membership))
+        .branch(payments())
         .branch(dptree::filter(is_elsewhere).chain(groups()))
         .branch(
             Update::filter_callback_query()
@@ -48,6 +59,16 @@ pub fn schema() -> UpdateHandler<HandlerError> {
         .branch(dptree::endpoint(other::ignore))
 }
 
+fn payments() -> UpdateHandler<HandlerError> {
+    dptree::entry()
+        .branch(Update::filter_pre_checkout_query().endpoint(stars::pre_checkout))
+        .branch(
+            Update::filter_message()
+                .branch(Message::filter_successful_payment().endpoint(stars::paid))
+                .branch(dptree::filter_map(stars::refund_in).endpoint(stars::refunded)),
+        )
+}
+
 fn commands() -> UpdateHandler<HandlerError> {
     dptree::entry()
         .branch(
@@ -56,7 +77,10 @@ fn commands() -> UpdateHandler<HandlerError> {
                 .branch(case![Command::Start(payload)].endpoint(start::start))
                 .branch(case![Command::Balance].endpoint(balance::balance))
                 .branch(case![Command::Help].endpoint(start::help))
-                .branch(case![Command::Cancel].endpoint(start::cancel)),
+                .branch(case![Command::Cancel].endpoint(start::cancel))
+                .branch(case![Command::Terms].endpoint(support::terms))
+                .branch(case![Command::PaySupport].endpoint(support::pay_support))
+                .branch(case![Command::RefundStars(arguments)].endpoint(support::refund_stars)),
         )
         .branch(
             dptree::filter(|update: Update| modes::is_command(&update))

@@ -103,7 +103,9 @@ async fn app(config: &Config) -> anyhow::Result<App> {
         Payments::new(payments).with_deadline(PAYMENT_DEADLINE),
         Media::new(media).with_deadline(CALL_DEADLINE),
     );
-    Ok(App::new(telegram, store, services))
+    let app = App::new(telegram, store, services);
+    let support = config.bot_support.clone().filter(|contact| !contact.trim().is_empty());
+    Ok(App { admins: config.bot_admin_ids.clone(), support, ..app })
 }
 
 /// Talks to users until the shutdown: what is left in the inbox first, then what comes.

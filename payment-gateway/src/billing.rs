@@ -1,5 +1,7 @@
 //! What billing-svc keeps for us, in our words: top-ups. One function per call.
 
+use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::time::{Duration, SystemTime};
 
 use proto::billing::v1 as wire;
@@ -7,14 +9,17 @@ use proto::service::email::Email;
 use proto::{client, reason};
 use tonic::{Code, Status};
 
-use crate::ids::{PaymentId, RefundId, TopUpId, UserId};
+use crate::ids::{PaymentId, TopUpId, UserId};
 use crate::money::Kopecks;
+use crate::provider::YOOKASSA;
 
-/// Our name as a provider, in billing's top-ups.
-const PROVIDER: &str = "yookassa";
 /// Somebody waits for each call: a user, or the sender of a notification.
 const DEADLINE: Duration = Duration::from_secs(4);
 const PAGE: i32 = 200;
+/// As many entries as billing gives at once.
+const STATEMENT_PAGE: i32 = 500;
+/// More entries than one person makes in years.
+const STATEMENT_PAGES_MAX: usize = 100;
 /// What is told where a payment was cancelled without a reason.
 const NO_REASON: &str = "canceled";
 /// Billing's limit for a reason, in characters.
@@ -31,12 +36,12 @@ pub enum TopUpState {
     Cancelled,
 }
 
-/// What is paid at YooKassa.
+/// What is paid at the provider.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Paid {
-    /// How much.
+    /// How much, in the smallest unit of the currency: kopecks, or whole Stars.
     pub amount: Kopecks,
-    /// ISO 4217 code.
+    /// ISO 4217 code, or `XTR` for Stars.
     pub currency: String,
 }
 
@@ -55,14 +60,18 @@ pub struct TopUp {
     pub credited: Kopecks,
     /// See [`crate::create`].
     pub snapshot: Vec<u8>,
-    /// The payment, once known.
+    /// The payment at YooKassa, once known.
     pub payment_id: Option<PaymentId>,
+    /// The payment as the provider calls it, whichever that is; empty until it is known.
+    pub provider_payment_id: String,
     /// Where the user pays; empty until it is known.
     pub confirmation_url: String,
     /// Why it ended without money.
     pub cancel_reason: String,
     /// When it was opened.
     pub opened_at: SystemTime,
+    /// What reversals have taken back of the credit, in kopecks.
+    pub reversed_kopecks: i64,
 }
 
 /// Why billing did not do what it was asked.
@@ -102,28 +111,37 @@ impl From<Status> for BillingError {
 pub struct NewTopUp {
     /// Who pays.
     pub user_id: UserId,
-    /// What is paid; as many kopecks are credited.
+    /// What is paid.
     pub paid: Paid,
+    /// What is credited for it.
+    pub credited: Kopecks,
     /// The caller's key.
     pub key: String,
     /// See [`crate::create`].
     pub snapshot: Vec<u8>,
 }
 
-/// Calls billing-svc.
+/// Calls billing-svc for one provider: other providers' top-ups are not seen.
 #[derive(Clone, Debug)]
 pub struct Billing {
     inner: client::Billing,
+    provider: &'static str,
 }
 
 impl Billing {
-    /// Prepares the calls; the first one connects.
+    /// Prepares the calls, for YooKassa; the first one connects.
     ///
     /// # Errors
     /// When the address is not one.
     pub fn new(url: &str) -> Result<Self, client::BadAddress> {
         let inner = client::Billing::new(client::channel(url)?).with_deadline(DEADLINE);
-        Ok(Self { inner })
+        Ok(Self { inner, provider: YOOKASSA })
+    }
+
+    /// The same calls for another provider.
+    #[must_use]
+    pub fn of(&self, provider: &'static str) -> Self {
+        Self { inner: self.inner.clone(), provider }
     }
 
     /// Where the user's receipts go; `None` if no address is known that they can be sent to.
@@ -138,8 +156,8 @@ impl Billing {
     pub async fn open(&self, new: NewTopUp) -> Result<TopUp, BillingError> {
         let request = wire::OpenTopUpRequest {
             user_id: new.user_id.get(),
-            provider: PROVIDER.to_owned(),
-            credited_kopecks: new.paid.amount.get(),
+            provider: self.provider.to_owned(),
+            credited_kopecks: new.credited.get(),
             paid: Some(new.paid.into()),
             idempotency_key: new.key,
             snapshot: new.snapshot,
@@ -167,7 +185,7 @@ impl Billing {
     pub async fn settle(
         &self,
         top_up: &TopUp,
-        payment_id: &PaymentId,
+        payment_id: &impl Display,
         paid: Paid,
     ) -> Result<i64, BillingError> {
         let request = wire::SettleTopUpRequest {
@@ -185,7 +203,7 @@ impl Billing {
     pub async fn reverse(
         &self,
         top_up: &TopUp,
-        refund_id: &RefundId,
+        refund_id: &impl Display,
         refunded: Paid,
     ) -> Result<i64, BillingError> {
         let request = wire::ReverseTopUpRequest {
@@ -219,7 +237,7 @@ impl Billing {
             }
             answer => answer?.top_up,
         };
-        if answer.as_ref().is_some_and(|top_up| top_up.provider != PROVIDER) {
+        if answer.as_ref().is_some_and(|top_up| top_up.provider != self.provider) {
             return Ok(None);
         }
         read(answer).map(Some)
@@ -233,7 +251,7 @@ impl Billing {
         page_token: String,
     ) -> Result<(Vec<TopUp>, String), BillingError> {
         let request = wire::ListOpenTopUpsRequest {
-            provider: PROVIDER.to_owned(),
+            provider: self.provider.to_owned(),
             opened_before: Some(opened_before.into()),
             page_size: PAGE,
             page_token,
@@ -249,6 +267,39 @@ impl Billing {
             readable
         });
         Ok((top_ups.collect(), page.next_page_token))
+    }
+}
+
+impl Billing {
+    /// Reads the top-ups of a user that were credited, newest first.
+    pub async fn settled_of(&self, user: UserId) -> Result<Vec<TopUp>, BillingError> {
+        let mut top_ups = Vec::new();
+        let mut known = BTreeSet::new();
+        let mut page_token = String::new();
+        for _ in 0..STATEMENT_PAGES_MAX {
+            let request = wire::ListStatementRequest {
+                user_id: user.get(),
+                page_size: STATEMENT_PAGE,
+                page_token,
+                ..wire::ListStatementRequest::default()
+            };
+            let page = match self.inner.list_statement(request).await.map_err(BillingError::from) {
+                Err(error) if error.is(reason::USER_NOT_FOUND) => break,
+                page => page?,
+            };
+            let clearing = format!("clearing:{}", self.provider);
+            for entry in page.entries {
+                if entry.from_account == clearing && known.insert(entry.top_up_id.clone()) {
+                    let id = entry.top_up_id.parse().map_err(|_| BillingError::Unreadable)?;
+                    top_ups.extend(self.get(user, id).await?);
+                }
+            }
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        Ok(top_ups)
     }
 }
 
@@ -278,8 +329,8 @@ fn translate(top_up: wire::TopUp) -> Option<TopUp> {
     };
     let paid = top_up.paid?;
     let payment_id = match top_up.provider_payment_id.as_str() {
-        "" => None,
-        id => Some(id.parse().ok()?),
+        id if top_up.provider == YOOKASSA && !id.is_empty() => Some(id.parse().ok()?),
+        _ => None,
     };
     Some(TopUp {
         id: top_up.top_up_id.parse().ok()?,
@@ -289,9 +340,11 @@ fn translate(top_up: wire::TopUp) -> Option<TopUp> {
         credited: Kopecks::new(top_up.credited_kopecks).ok()?,
         snapshot: top_up.snapshot,
         payment_id,
+        provider_payment_id: top_up.provider_payment_id,
         confirmation_url: top_up.confirmation_url,
         cancel_reason: top_up.cancel_reason,
         opened_at: top_up.created_at?.try_into().ok()?,
+        reversed_kopecks: top_up.reversed_kopecks,
     })
 }
 

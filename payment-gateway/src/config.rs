@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::receipt_settings::ReceiptSettings;
+use crate::stars::terms::Rate;
 
 /// The addresses that notifications come from, as YooKassa publishes them.
 const PUBLISHED_NETWORKS: &str = "185.71.76.0/27,185.71.77.0/27,77.75.153.0/25,77.75.154.128/25,\
@@ -66,6 +67,10 @@ pub struct Config {
     /// Networks of our own proxies, separated by commas: only their X-Forwarded-For is believed.
     #[arg(long, env, default_value = "")]
     pub trusted_proxies: Networks,
+
+    /// What a Telegram Star is worth, in kopecks. Unset: no Stars are taken.
+    #[arg(long, env)]
+    pub stars_rate: Option<Rate>,
 
     /// How often open top-ups are looked through for payments whose notification never came. A
     /// top-up is first looked at when it is this old, and less and less often afterwards.

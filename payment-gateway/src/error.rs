@@ -5,13 +5,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use proto::reason::{
-    BILLING_UNAVAILABLE, PAYMENTS_DOMAIN, PROVIDER_DOWN, PROVIDER_REFUSED, PROVIDER_UNAVAILABLE,
-    RECEIPT_EMAIL_REQUIRED, SHOP_NOT_READY, refusal,
+    AMOUNT_OUT_OF_RANGE, BILLING_UNAVAILABLE, PAYMENTS_DOMAIN, PROVIDER_DOWN, PROVIDER_REFUSED,
+    PROVIDER_UNAVAILABLE, RECEIPT_EMAIL_REQUIRED, SHOP_NOT_READY, STARS_NOT_OFFERED,
+    TOP_UP_NOT_FOUND, refusal,
 };
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::billing::BillingError;
+use crate::provider::QuoteError;
 use crate::yookassa::{Unknown, YookassaError};
 
 /// While the provider is down, callers are asked to come back no sooner: it is longer than the
@@ -98,6 +100,56 @@ fn down(message: &str, retry_after: Duration) -> Status {
     let mut details = ErrorDetails::with_error_info(PROVIDER_DOWN, PAYMENTS_DOMAIN, HashMap::new());
     details.set_retry_info(Some(retry_after.max(DOWN_RETRY_MIN)));
     Status::with_error_details(Code::Unavailable, message, details)
+}
+
+/// Why an invoice or a payment in Stars was not dealt with.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StarsError {
+    /// No invoice is made.
+    #[error(transparent)]
+    Quote(#[from] QuoteError),
+    /// The user has no such invoice, or no such payment.
+    #[error("the user has no such top-up")]
+    NotFound,
+    /// The invoice must not be paid now, for that reason code.
+    #[error("the invoice cannot be paid: {0}")]
+    NotPayable(&'static str),
+    /// Billing was asked and did not do it.
+    #[error(transparent)]
+    Billing(#[from] BillingError),
+}
+
+impl From<StarsError> for Status {
+    fn from(error: StarsError) -> Self {
+        let message = error.to_string();
+        match error {
+            StarsError::Quote(error) => error.into(),
+            StarsError::NotFound => {
+                refusal(Code::NotFound, (PAYMENTS_DOMAIN, TOP_UP_NOT_FOUND), message, [])
+            }
+            StarsError::NotPayable(reason) => {
+                refusal(Code::FailedPrecondition, (PAYMENTS_DOMAIN, reason), message, [])
+            }
+            StarsError::Billing(error) => PaymentError::Billing(error).into(),
+        }
+    }
+}
+
+impl From<QuoteError> for Status {
+    fn from(error: QuoteError) -> Self {
+        let message = error.to_string();
+        match error {
+            QuoteError::OutOfBounds { min, max } => refusal(
+                Code::InvalidArgument,
+                (PAYMENTS_DOMAIN, AMOUNT_OUT_OF_RANGE),
+                message,
+                [("min_kopecks", min.to_string()), ("max_kopecks", max.to_string())],
+            ),
+            QuoteError::StarsNotOffered => {
+                refusal(Code::FailedPrecondition, (PAYMENTS_DOMAIN, STARS_NOT_OFFERED), message, [])
+            }
+        }
+    }
 }
 
 /// Hands a refusal of billing to our caller, under our name.

@@ -5,16 +5,19 @@
 //! refund mean for their top-up, and the two that find out without being asked: [`webhook`] (with
 //! [`looks`]) and [`reconcile`]. [`yookassa`] and
 //! [`billing`] are the two that we talk to; a [`breaker`] keeps from asking YooKassa in vain.
+//! [`provider`] is what a way to pay is; [`stars`] is the second one.
 
 pub mod config;
 pub mod receipt_settings;
 pub mod server;
 pub mod payments;
+pub mod provider;
 pub mod create;
 pub mod receipt;
 pub mod resolve;
 pub mod refund;
 pub mod looks;
+pub mod stars;
 pub mod webhook;
 pub mod reconcile;
 pub mod router;

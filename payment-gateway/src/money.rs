@@ -29,6 +29,9 @@ pub enum AmountError {
 pub struct Kopecks(i64);
 
 impl Kopecks {
+    /// The smallest sum there is.
+    pub const LEAST: Self = Self(1);
+
     /// Accepts a positive number of kopecks.
     pub fn new(value: i64) -> Result<Self, AmountError> {
         if value > 0 { Ok(Self(value)) } else { Err(AmountError::NotPositive) }

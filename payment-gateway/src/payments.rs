@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use proto::payments::v1::payments_service_server::PaymentsService;
 use proto::payments::v1::{
-    CheckPaymentRequest, CheckPaymentResponse, CreatePaymentRequest, CreatePaymentResponse,
-    PaymentState,
+    CheckPaymentRequest, CheckPaymentResponse, CheckPreCheckoutRequest, CheckPreCheckoutResponse,
+    ConfirmStarsPaymentRequest, ConfirmStarsPaymentResponse, CreatePaymentRequest,
+    CreatePaymentResponse, CreateStarsInvoiceRequest, CreateStarsInvoiceResponse,
+    FindStarsPaymentRequest, FindStarsPaymentResponse, ListStarsOffersRequest,
+    ListStarsOffersResponse, PaymentState, ReverseStarsPaymentRequest, ReverseStarsPaymentResponse,
 };
-use proto::reason::{
-    AMOUNT_OUT_OF_RANGE, INVALID_FIELD, PAYMENTS_DOMAIN, TOP_UP_NOT_FOUND, refusal,
-};
+use proto::reason::{INVALID_FIELD, PAYMENTS_DOMAIN, TOP_UP_NOT_FOUND, refusal};
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Request, Response, Status};
 use url::Url;
@@ -20,9 +21,13 @@ use crate::billing::{Billing, NewTopUp, Paid, TopUp, TopUpState};
 use crate::create::{Creator, snapshot};
 use crate::error::PaymentError;
 use crate::ids::{TopUpId, UserId};
-use crate::money::{Kopecks, PAYMENT_MAX, PAYMENT_MIN};
+use crate::money::Kopecks;
+use crate::provider::{Provider, Quote};
 use crate::receipt::Receipts;
+use crate::reconcile::YooKassa;
 use crate::resolve::{Resolver, Via};
+use crate::stars::desk::Stars;
+use crate::stars::rpcs as stars;
 use crate::yookassa::wire::Receipt;
 
 /// Callers give up after ten seconds by default, and should hear from us before that.
@@ -35,8 +40,6 @@ const KEY_LENGTH_MAX: usize = 128;
 /// What is asked for in each payment.
 #[derive(Clone, Debug)]
 pub struct Terms {
-    /// The shop's currency.
-    pub currency: String,
     /// Where the user's browser goes afterwards.
     pub return_url: Url,
     /// The receipt that goes with it, where receipts are on.
@@ -47,20 +50,18 @@ pub struct Terms {
 #[derive(Debug)]
 pub struct Payments {
     billing: Billing,
+    yookassa: Arc<YooKassa>,
     creator: Arc<Creator>,
     resolver: Arc<Resolver>,
+    stars: Arc<Stars>,
     terms: Terms,
 }
 
 impl Payments {
     /// Puts it together.
-    pub fn new(
-        billing: Billing,
-        creator: Arc<Creator>,
-        resolver: Arc<Resolver>,
-        terms: Terms,
-    ) -> Self {
-        Self { billing, creator, resolver, terms }
+    pub fn new(billing: Billing, yookassa: Arc<YooKassa>, stars: Arc<Stars>, terms: Terms) -> Self {
+        let (creator, resolver) = (Arc::clone(&yookassa.creator), Arc::clone(&yookassa.resolver));
+        Self { billing, yookassa, creator, resolver, stars, terms }
     }
 
     /// The receipt that has to go with a payment.
@@ -109,13 +110,12 @@ impl PaymentsService for Payments {
         let deadline = deadline(&request);
         let request = request.into_inner();
         let user_id = user_id(request.user_id)?;
-        let amount = amount(request.amount_kopecks)?;
+        let Quote { paid, credited } = quote(&*self.yookassa, request.amount_kopecks)?;
         let key = key(request.idempotency_key)?;
 
-        let paid = Paid { amount, currency: self.terms.currency.clone() };
         let receipt = self.receipt(user_id, &paid).await?;
         let snapshot = snapshot(user_id, &paid, &self.terms.return_url, receipt.as_ref());
-        let new = NewTopUp { user_id, paid, key, snapshot };
+        let new = NewTopUp { user_id, paid, credited, key, snapshot };
         let opened = self.billing.open(new).await.map_err(PaymentError::from)?;
         let top_up = if opened.state == TopUpState::Open && opened.payment_id.is_none() {
             self.made(opened, deadline).await?
@@ -164,6 +164,52 @@ impl PaymentsService for Payments {
             },
         }))
     }
+
+    async fn list_stars_offers(
+        &self,
+        request: Request<ListStarsOffersRequest>,
+    ) -> Result<Response<ListStarsOffersResponse>, Status> {
+        stars::list_offers(&self.stars, &request.into_inner()).map(Response::new)
+    }
+
+    async fn create_stars_invoice(
+        &self,
+        request: Request<CreateStarsInvoiceRequest>,
+    ) -> Result<Response<CreateStarsInvoiceResponse>, Status> {
+        stars::create_invoice(&self.stars, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn check_pre_checkout(
+        &self,
+        request: Request<CheckPreCheckoutRequest>,
+    ) -> Result<Response<CheckPreCheckoutResponse>, Status> {
+        stars::check(&self.stars, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn confirm_stars_payment(
+        &self,
+        request: Request<ConfirmStarsPaymentRequest>,
+    ) -> Result<Response<ConfirmStarsPaymentResponse>, Status> {
+        stars::confirm(&self.stars, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn find_stars_payment(
+        &self,
+        request: Request<FindStarsPaymentRequest>,
+    ) -> Result<Response<FindStarsPaymentResponse>, Status> {
+        let deadline = deadline(&request);
+        let finding = stars::find(&self.stars, request.into_inner());
+        // A statement may be long; whoever has no patience for it asks again.
+        let found = timeout_at(deadline, finding).await;
+        found.unwrap_or_else(|_| Err(PaymentError::ProviderUnavailable.into())).map(Response::new)
+    }
+
+    async fn reverse_stars_payment(
+        &self,
+        request: Request<ReverseStarsPaymentRequest>,
+    ) -> Result<Response<ReverseStarsPaymentResponse>, Status> {
+        stars::reverse(&self.stars, request.into_inner()).await.map(Response::new)
+    }
 }
 
 /// Until when a caller must hear from us: after it gives up, nobody learns the reason.
@@ -191,7 +237,7 @@ fn grpc_timeout(text: &str) -> Option<Duration> {
     unit.checked_mul(number)
 }
 
-fn state(top_up: &TopUp) -> PaymentState {
+pub(crate) fn state(top_up: &TopUp) -> PaymentState {
     match top_up.state {
         TopUpState::Open => PaymentState::Pending,
         TopUpState::Settled => PaymentState::Settled,
@@ -206,28 +252,22 @@ fn open_link(top_up: &TopUp) -> String {
     }
 }
 
-fn invalid(field: &str, message: &str) -> Status {
+pub(crate) fn invalid(field: &str, message: &str) -> Status {
     let reason = (PAYMENTS_DOMAIN, INVALID_FIELD);
     refusal(Code::InvalidArgument, reason, message, [("field", field.to_owned())])
 }
 
-fn user_id(value: i64) -> Result<UserId, Status> {
+pub(crate) fn user_id(value: i64) -> Result<UserId, Status> {
     UserId::new(value).map_err(|_| invalid("user_id", "user_id must be greater than 0"))
 }
 
-fn amount(kopecks: i64) -> Result<Kopecks, Status> {
-    let amount = Kopecks::new(kopecks).ok();
-    amount.filter(|amount| (PAYMENT_MIN..=PAYMENT_MAX).contains(amount)).ok_or_else(|| {
-        refusal(
-            Code::InvalidArgument,
-            (PAYMENTS_DOMAIN, AMOUNT_OUT_OF_RANGE),
-            format!("amount_kopecks must be {PAYMENT_MIN} to {PAYMENT_MAX}"),
-            [("min_kopecks", PAYMENT_MIN.to_string()), ("max_kopecks", PAYMENT_MAX.to_string())],
-        )
-    })
+pub(crate) fn quote(provider: &impl Provider, kopecks: i64) -> Result<Quote, Status> {
+    // What is no sum at all is less than any provider takes.
+    let wanted = Kopecks::new(kopecks).unwrap_or(Kopecks::LEAST);
+    Ok(provider.quote(wanted)?)
 }
 
-fn key(text: String) -> Result<String, Status> {
+pub(crate) fn key(text: String) -> Result<String, Status> {
     let fits = (1..=KEY_LENGTH_MAX).contains(&text.len())
         && text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
     if fits {

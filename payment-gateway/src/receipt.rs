@@ -151,6 +151,8 @@ mod tests {
             credited: Kopecks::new(50_000).unwrap(),
             snapshot: snapshot(user_id, &paid(50_000), &url, receipt),
             payment_id: None,
+            provider_payment_id: String::new(),
+            reversed_kopecks: 0,
             confirmation_url: String::new(),
             cancel_reason: String::new(),
             opened_at: SystemTime::now(),

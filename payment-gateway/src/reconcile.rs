@@ -11,10 +11,12 @@ use futures_util::StreamExt as _;
 use proto::service::shutdown::Shutdown;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use crate::billing::{Billing, BillingError, TopUp};
+use crate::billing::{Billing, BillingError, Paid, TopUp};
 use crate::create::{Creator, age};
 use crate::error::PaymentError;
 use crate::ids::TopUpId;
+use crate::money::{Kopecks, PAYMENT_MAX, PAYMENT_MIN};
+use crate::provider::{Look, Provider, Quote, QuoteError, YOOKASSA};
 use crate::resolve::{Resolution, Resolver, Via};
 use crate::yookassa::READS_AT_ONCE;
 
@@ -29,39 +31,19 @@ const LOOKS_AT_ONCE: usize = READS_AT_ONCE / 4;
 /// A payment that is being made goes on without us, and is found made at the next look.
 const LOOK_WITHIN: Duration = Duration::from_secs(15);
 
-/// Looks after open top-ups.
+/// Looks after the open top-ups of one provider.
 #[derive(Debug)]
-pub struct Reconciler {
+pub struct Reconciler<P> {
     billing: Billing,
-    creator: Arc<Creator>,
-    resolver: Arc<Resolver>,
+    provider: Arc<P>,
     every: Duration,
 }
 
-/// How a look ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Look {
-    /// The top-up has ended.
-    Ended,
-    /// Not paid yet.
-    Waits,
-    /// Somebody did not answer.
-    Unknown,
-    /// YooKassa is not asked for so long.
-    NotAsked(Duration),
-    /// A person must look.
-    Refused,
-}
-
-impl Reconciler {
-    /// Puts it together; `every` is the pause between two runs and the age of the first look.
-    pub fn new(
-        billing: Billing,
-        creator: Arc<Creator>,
-        resolver: Arc<Resolver>,
-        every: Duration,
-    ) -> Self {
-        Self { billing, creator, resolver, every }
+impl<P: Provider> Reconciler<P> {
+    /// Puts it together; `every` is the pause between two runs, and the age of the first look if
+    /// the provider wants none later.
+    pub fn new(billing: &Billing, provider: Arc<P>, every: Duration) -> Self {
+        Self { billing: billing.of(provider.name()), provider, every }
     }
 
     /// Looks again and again until `shutdown`.
@@ -78,7 +60,11 @@ impl Reconciler {
                 None => return,
                 Some(Ok(())) => {}
                 Some(Err(error)) => {
-                    tracing::warn!(error.cause = %error, "yookassa: open top-ups cannot be listed");
+                    tracing::warn!(
+                        provider = self.provider.name(),
+                        error.cause = %error,
+                        "open top-ups cannot be listed"
+                    );
                 }
             }
         }
@@ -88,7 +74,7 @@ impl Reconciler {
     async fn round(&self, due: &mut HashMap<TopUpId, Instant>) -> Result<(), BillingError> {
         let mut next = HashMap::new();
         let mut page_token = String::new();
-        let opened_before = SystemTime::now() - self.every;
+        let opened_before = SystemTime::now() - self.provider.first_look().max(self.every);
         loop {
             let (top_ups, token) = self.billing.list_open(opened_before, page_token).await?;
             let looks = futures_util::stream::iter(top_ups)
@@ -118,8 +104,52 @@ impl Reconciler {
             return (id, moment);
         }
         let age = age(&top_up);
-        let look = self.look(top_up).await;
+        let look = self.provider.look(top_up).await;
         (id, Instant::now() + self.pause(age, look))
+    }
+
+    /// How long until the next look: as long again as the top-up is old, so that looks become
+    /// rarer.
+    fn pause(&self, age: Duration, look: Look) -> Duration {
+        let at_most = match look {
+            Look::Ended | Look::Unknown => RETRY_EVERY_MAX,
+            Look::Waits => LOOK_EVERY_MAX,
+            // As soon as it is asked again: what is open goes on when it is back.
+            Look::NotAsked(retry_after) => {
+                return retry_after.min(RETRY_EVERY_MAX).max(self.every);
+            }
+            Look::Refused => return REFUSED_EVERY,
+        };
+        age.min(at_most).max(self.every)
+    }
+}
+
+/// YooKassa as a way to pay: what is open is asked for there.
+#[derive(Debug)]
+pub struct YooKassa {
+    /// Makes payments.
+    pub creator: Arc<Creator>,
+    /// Finds out what became of them.
+    pub resolver: Arc<Resolver>,
+    /// The shop's currency.
+    pub currency: String,
+}
+
+impl Provider for YooKassa {
+    fn name(&self) -> &'static str {
+        YOOKASSA
+    }
+
+    fn quote(&self, wanted: Kopecks) -> Result<Quote, QuoteError> {
+        if !(PAYMENT_MIN..=PAYMENT_MAX).contains(&wanted) {
+            return Err(QuoteError::OutOfBounds { min: PAYMENT_MIN, max: PAYMENT_MAX });
+        }
+        let paid = Paid { amount: wanted, currency: self.currency.clone() };
+        Ok(Quote { paid, credited: wanted })
+    }
+
+    fn first_look(&self) -> Duration {
+        Duration::ZERO
     }
 
     async fn look(&self, top_up: TopUp) -> Look {
@@ -156,20 +186,5 @@ impl Reconciler {
                 Look::Unknown
             }
         }
-    }
-
-    /// How long until the next look: as long again as the top-up is old, so that looks become
-    /// rarer.
-    fn pause(&self, age: Duration, look: Look) -> Duration {
-        let at_most = match look {
-            Look::Ended | Look::Unknown => RETRY_EVERY_MAX,
-            Look::Waits => LOOK_EVERY_MAX,
-            // As soon as it is asked again: what is open goes on when it is back.
-            Look::NotAsked(retry_after) => {
-                return retry_after.min(RETRY_EVERY_MAX).max(self.every);
-            }
-            Look::Refused => return REFUSED_EVERY,
-        };
-        age.min(at_most).max(self.every)
     }
 }

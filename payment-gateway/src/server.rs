@@ -19,10 +19,11 @@ use crate::billing::Billing;
 use crate::config::Config;
 use crate::create::Creator;
 use crate::payments::{Payments, Terms};
-use crate::reconcile::Reconciler;
+use crate::reconcile::{Reconciler, YooKassa};
 use crate::refund::Refunds;
 use crate::resolve::{Resolver, Shop};
 use crate::router;
+use crate::stars::desk::Stars;
 use crate::webhook::Webhook;
 use crate::yookassa::{Client, Credentials};
 
@@ -96,6 +97,10 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> 
             Ok(())
         },
         async {
+            Box::pin(parts.stars_reconciler.run(&shutdown)).await;
+            Ok(())
+        },
+        async {
             Box::pin(parts.refunds.run(parts.refunds_every, &shutdown)).await;
             Ok(())
         },
@@ -111,7 +116,8 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> 
 struct Parts {
     rpcs: Routes,
     routes: Router,
-    reconciler: Reconciler,
+    reconciler: Reconciler<YooKassa>,
+    stars_reconciler: Reconciler<Stars>,
     refunds: Arc<Refunds>,
     refunds_every: Duration,
 }
@@ -135,23 +141,21 @@ fn assemble(config: Config, tasks: &TaskTracker) -> anyhow::Result<Parts> {
         tasks.clone(),
     );
     let creator = Arc::new(creator);
-
-    let terms = Terms {
-        currency: config.yookassa_currency,
-        return_url: config.yookassa_return_url,
-        receipts,
-    };
-    let payments =
-        Payments::new(billing.clone(), Arc::clone(&creator), Arc::clone(&resolver), terms);
+    let currency = config.yookassa_currency;
+    let yookassa = Arc::new(YooKassa { creator, resolver: Arc::clone(&resolver), currency });
+    let stars = Arc::new(Stars::new(&billing, config.stars_rate));
+    let terms = Terms { return_url: config.yookassa_return_url, receipts };
+    let payments = Payments::new(billing.clone(), Arc::clone(&yookassa), Arc::clone(&stars), terms);
     let rpcs = PaymentsServiceServer::new(payments).max_decoding_message_size(MESSAGE_BYTES_MAX);
     Ok(Parts {
         rpcs: Routes::new(rpcs),
         routes: router::routes(Webhook::new(
-            (Arc::clone(&resolver), Arc::clone(&refunds)),
+            (resolver, Arc::clone(&refunds)),
             (config.yookassa_trusted_networks, config.trusted_proxies),
             tasks,
         )),
-        reconciler: Reconciler::new(billing, creator, resolver, config.reconcile_every),
+        reconciler: Reconciler::new(&billing, yookassa, config.reconcile_every),
+        stars_reconciler: Reconciler::new(&billing, stars, config.reconcile_every),
         refunds,
         refunds_every: config.reconcile_every,
     })

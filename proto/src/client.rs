@@ -239,6 +239,17 @@ thin_client! {
     Payments(payments::payments_service_client::PaymentsServiceClient<Channel>) {
         create_payment(payments::CreatePaymentRequest) -> payments::CreatePaymentResponse;
         check_payment(payments::CheckPaymentRequest) -> payments::CheckPaymentResponse;
+        list_stars_offers(payments::ListStarsOffersRequest) -> payments::ListStarsOffersResponse;
+        create_stars_invoice(payments::CreateStarsInvoiceRequest)
+            -> payments::CreateStarsInvoiceResponse;
+        check_pre_checkout(payments::CheckPreCheckoutRequest)
+            -> payments::CheckPreCheckoutResponse;
+        confirm_stars_payment(payments::ConfirmStarsPaymentRequest)
+            -> payments::ConfirmStarsPaymentResponse;
+        find_stars_payment(payments::FindStarsPaymentRequest)
+            -> payments::FindStarsPaymentResponse;
+        reverse_stars_payment(payments::ReverseStarsPaymentRequest)
+            -> payments::ReverseStarsPaymentResponse;
     }
 }
 

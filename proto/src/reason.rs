@@ -91,6 +91,10 @@ pub const SHOP_NOT_READY: &str = "SHOP_NOT_READY";
 pub const RECEIPT_EMAIL_REQUIRED: &str = "RECEIPT_EMAIL_REQUIRED";
 /// billing-svc does not answer.
 pub const BILLING_UNAVAILABLE: &str = "BILLING_UNAVAILABLE";
+/// The service was started without a rate for Telegram Stars.
+pub const STARS_NOT_OFFERED: &str = "STARS_NOT_OFFERED";
+/// The invoice is too old to be paid.
+pub const INVOICE_EXPIRED: &str = "INVOICE_EXPIRED";
 
 // media-worker
 

@@ -9,7 +9,7 @@ use crate::talk::Talk;
 use crate::text;
 
 use super::error::HandlerError;
-use super::{email, merge, modes, start, top_up};
+use super::{email, merge, modes, stars, start, top_up};
 
 /// Tells the user's client that the press was seen, before anything else is done. That it may be
 /// too late for that changes nothing.
@@ -28,6 +28,8 @@ pub async fn press(talk: Talk, state: State, query: CallbackQuery) -> Result<(),
         Ok(Button::Mode(mode)) => modes::open(talk, mode, cause).await,
         Ok(Button::PaymentMenu) => top_up::menu(talk).await,
         Ok(Button::TopUp(amount)) => top_up::open(&talk, state, cause, amount).await,
+        Ok(Button::Stars) => stars::menu(talk).await,
+        Ok(Button::TopUpInStars(amount)) => stars::open(&talk, cause, amount).await,
         Ok(Button::TopUpOther) => top_up::other(talk, state).await,
         Ok(Button::TopUpAgain { intent, amount }) => {
             top_up::open(&talk, state, intent, amount).await

@@ -6,6 +6,8 @@ pub mod buttons;
 pub mod balance;
 pub mod top_up;
 pub mod email;
+pub mod stars;
+pub mod support;
 pub mod modes;
 pub mod photos;
 pub mod merge;

@@ -18,14 +18,17 @@ use crate::text;
 use crate::told;
 
 use super::error::{HandlerError, is_away};
-use super::{email, other};
+use super::{email, other, stars};
 
 /// Shows the balance and the sums.
 pub async fn menu(talk: Talk) -> Result<(), HandlerError> {
-    let account = account::read(&talk.app, talk.user_id).await?;
+    let (account, is_with_stars) =
+        tokio::join!(account::read(&talk.app, talk.user_id), stars::are_offered(&talk.app));
+    let account = account?;
     let email = account::receipt_email(&account);
     let said = text::payments::menu(account::purse(&account), email);
-    talk.say(&said, Some(keyboard::with_email(keyboard::amounts(), email))).await?;
+    let keyboard = if is_with_stars { keyboard::amounts_or_stars() } else { keyboard::amounts() };
+    talk.say(&said, Some(keyboard::with_email(keyboard, email))).await?;
     Ok(())
 }
 

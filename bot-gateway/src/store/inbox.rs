@@ -6,6 +6,9 @@ use crate::dialogue::{self, State};
 
 use super::{Store, StoreError, now_ms};
 
+/// The chat of updates that belong to none, and wait for no other.
+pub const NO_CHAT: i64 = 0;
+
 /// An update as it is received.
 #[derive(Clone, Debug)]
 pub struct Received {
@@ -109,6 +112,16 @@ impl Store {
     pub async fn forgive_attempt(&self, update_id: i64) -> Result<(), StoreError> {
         sqlx::query("update inbox set attempts = attempts - 1 where update_id = $1")
             .bind(update_id)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Takes an update out of its chat's order: it is owed, and the others must not wait for it.
+    pub async fn set_aside(&self, update_id: i64) -> Result<(), StoreError> {
+        sqlx::query("update inbox set chat_id = $2 where update_id = $1")
+            .bind(update_id)
+            .bind(NO_CHAT)
             .execute(&self.pool)
             .await?;
         Ok(())

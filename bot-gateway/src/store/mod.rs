@@ -13,7 +13,7 @@ mod top_ups;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use connect::{Store, StoreError};
-pub use inbox::{Attempt, Received, Waiting};
+pub use inbox::{Attempt, NO_CHAT, Received, Waiting};
 pub use jobs::{Job, JobState, Source};
 
 /// Now, in milliseconds since 1970.

@@ -193,7 +193,7 @@ impl Telegram {
     }
 }
 
-fn message_id(message: &Value) -> Sent {
+pub(super) fn message_id(message: &Value) -> Sent {
     let id = message.get("message_id")?.as_i64()?;
     i32::try_from(id).ok().map(MessageId)
 }

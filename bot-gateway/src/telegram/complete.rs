@@ -5,6 +5,15 @@ use serde_json::{Map, Value, json};
 /// The kinds of updates that bring a message.
 const MESSAGES: [&str; 2] = ["message", "edited_message"];
 
+/// What a message about money carries.
+const PAYMENTS: [&str; 2] = ["successful_payment", "refunded_payment"];
+
+/// Whether an update tells of money, readable or not.
+pub fn is_about_money(body: &str) -> bool {
+    let update: Value = serde_json::from_str(body).unwrap_or_default();
+    PAYMENTS.iter().any(|kind| update.pointer(&format!("/message/{kind}")).is_some())
+}
+
 /// Completes an update; what is there already stays as it is.
 pub fn complete(update: &mut Value) {
     for kind in MESSAGES {
@@ -22,6 +31,12 @@ pub fn complete(update: &mut Value) {
         }
         if let Some(message) = query.get_mut("message") {
             complete_message(message);
+        }
+    }
+    if let Some(query) = update.get_mut("pre_checkout_query") {
+        keep_only(query, &["id", "from", "currency", "total_amount", "invoice_payload"]);
+        if let Some(user) = query.get_mut("from") {
+            complete_user(user);
         }
     }
 }
@@ -47,6 +62,11 @@ fn complete_message(message: &mut Value) {
     if let Some(chat) = message.get_mut("chat") {
         set(chat, "type", || json!("private"));
     }
+    for kind in PAYMENTS {
+        if let Some(payment) = message.get_mut(kind) {
+            complete_payment(payment);
+        }
+    }
     if let Some(sizes) = message.get_mut("photo").and_then(Value::as_array_mut) {
         for size in sizes {
             complete_file(size);
@@ -63,6 +83,28 @@ fn complete_message(message: &mut Value) {
         {
             fields.remove("mime_type");
         }
+    }
+}
+
+/// Leaves of a payment what is needed to credit it, so that nothing that Telegram may add some day
+/// makes it unreadable.
+fn complete_payment(payment: &mut Value) {
+    keep_only(
+        payment,
+        &[
+            "currency",
+            "total_amount",
+            "invoice_payload",
+            "telegram_payment_charge_id",
+            "provider_payment_charge_id",
+        ],
+    );
+    set(payment, "provider_payment_charge_id", || json!(""));
+}
+
+fn keep_only(object: &mut Value, kept: &[&str]) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.retain(|name, _| kept.contains(&name.as_str()));
     }
 }
 
@@ -125,6 +167,28 @@ mod tests {
         let press = json!({"id": "5", "from": from, "data": "menu"});
         let update = read(json!({"update_id": 3, "callback_query": press}));
         assert!(matches!(update.kind, UpdateKind::CallbackQuery(_)), "{update:?}");
+    }
+
+    #[test]
+    fn a_payment_is_read_whatever_else_telegram_says_of_it() {
+        let payment = json!({
+            "currency": "XTR", "total_amount": 67, "invoice_payload": "p",
+            "telegram_payment_charge_id": "c", "order_info": "new", "is_recurring": "perhaps",
+        });
+        let message = |kind: &str| json!({"message_id": 1, "from": {"id": 7}, "chat": {"id": 7}, kind: payment});
+        let paid = json!({"update_id": 1, "message": message("successful_payment")});
+        assert!(is_about_money(&paid.to_string()));
+        let UpdateKind::Message(paid) = read(paid).kind else { panic!("not a message") };
+        assert_eq!(paid.successful_payment().unwrap().total_amount, 67);
+        let refunded = read(json!({"update_id": 2, "message": message("refunded_payment")}));
+        assert!(crate::handlers::stars::is_owed(&refunded), "{refunded:?}");
+        let query = json!({
+            "id": "1", "from": {"id": 7}, "currency": "XTR", "total_amount": 67,
+            "invoice_payload": "p", "order_info": 7,
+        });
+        let query = read(json!({"update_id": 3, "pre_checkout_query": query}));
+        assert!(matches!(query.kind, UpdateKind::PreCheckoutQuery(_)), "{query:?}");
+        assert!(!is_about_money(r#"{"update_id":1,"message":{"text":"successful_payment"}}"#));
     }
 
     #[test]

@@ -9,9 +9,11 @@ mod complete;
 mod calls;
 mod files;
 mod updates;
+mod stars;
 
 pub use calls::{Sent, Telegram};
-pub use complete::complete;
+pub use complete::{complete, is_about_money};
 pub use error::TelegramError;
 pub use files::{DownloadError, FILE_BYTES_MAX, Outgoing};
+pub use stars::{CURRENCY as STARS_CURRENCY, Invoice};
 pub use updates::PollError;

@@ -10,7 +10,7 @@ use super::wire::Told;
 /// than the client's own 17 s.
 const POLL_SECONDS: u32 = 10;
 const BATCH_MAX: u32 = 100;
-const KINDS: [&str; 3] = ["message", "callback_query", "my_chat_member"];
+const KINDS: [&str; 4] = ["message", "callback_query", "pre_checkout_query", "my_chat_member"];
 
 /// Why there are no updates.
 #[derive(Clone, Debug, thiserror::Error)]

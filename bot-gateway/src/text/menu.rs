@@ -59,6 +59,8 @@ pub const HELP: &str = "\
 
 /start – меню
 /balance – баланс
+/terms – условия
+/paysupport – вопросы об оплате
 /cancel – отменить и начать сначала";
 
 pub const CANCELLED: &str = "Отменено. Выберите, что сделать:";

@@ -6,5 +6,6 @@ pub mod modes;
 pub mod payments;
 pub mod receipts;
 pub mod cancellations;
+pub mod stars;
 pub mod jobs;
 pub mod problems;

@@ -24,6 +24,8 @@ use tokio::task::JoinHandle;
 use crate::fakes::{Fakes, Model, to_lend};
 
 pub(crate) const TOKEN: &str = "4242424242:AAsecretsecretsecretsecretsecretsec";
+/// The first user of each test may do what operators do.
+pub(crate) const OPERATOR: i64 = 1_001;
 /// Much longer than anything here takes, so that a failure is one.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -106,6 +108,7 @@ impl App {
             format!("--telegram-api-url={telegram}"),
             format!("--bot-database-url={}", self.database_url),
             "--bot-admin-listen=127.0.0.1:0".to_owned(),
+            format!("--bot-admin-ids={OPERATOR}"),
             format!("--billing-url={services}"),
             format!("--payments-url={services}"),
             format!("--media-url={services}"),
@@ -188,6 +191,18 @@ impl App {
         let seen: Value = self.http.get(url).send().await.unwrap().json().await.unwrap();
         let calls = seen["calls"].as_array().unwrap();
         calls.iter().map(|call| call["status"].as_i64().unwrap()).collect()
+    }
+
+    /// Calls the Bot API as somebody else with the bot's token does.
+    pub(crate) async fn calls(&self, method: &str, params: &Value) -> Value {
+        self.post_json(&format!("/telegram/bot{TOKEN}/{method}"), params).await
+    }
+
+    /// The commands that Telegram's clients offer.
+    pub(crate) async fn commands(&self) -> String {
+        let url = format!("{}/_sandbox/telegram/bot?language=ru", self.base);
+        let bot: Value = self.http.get(url).send().await.unwrap().json().await.unwrap();
+        bot["commands"].to_string()
     }
 
     /// Telegram goes away.
@@ -350,6 +365,25 @@ impl User<'_> {
         let body = json!({"message_id": message_id, "data": data});
         let pressed = self.app.post_json(&self.path("press"), &body).await;
         pressed["callback_query_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Pays an invoice in Stars, another's too; answers with what Telegram says of it.
+    pub(crate) async fn pays(self, invoice: &Value, chat_id: i64) -> Value {
+        let body = json!({"message_id": invoice["message_id"], "chat_id": chat_id});
+        self.app.post_json(&self.path("pay"), &body).await
+    }
+
+    /// Pays an invoice in Stars on two devices at once.
+    pub(crate) async fn pays_twice(self, invoice: &Value) -> Value {
+        let body = json!({"message_id": invoice["message_id"], "twice": true});
+        self.app.post_json(&self.path("pay"), &body).await["payments"].clone()
+    }
+
+    /// The Stars that the user has.
+    pub(crate) async fn stars(self) -> i64 {
+        let url = format!("{}{}", self.app.base, self.path("chat?after=0"));
+        let chat: Value = self.app.http.get(url).send().await.unwrap().json().await.unwrap();
+        chat["stars"].as_i64().unwrap()
     }
 
     pub(crate) async fn blocks(self) {

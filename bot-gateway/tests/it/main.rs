@@ -9,6 +9,7 @@ mod dialogues;
 mod purchases;
 mod payments;
 mod receipts;
+mod stars;
 mod inbox;
 mod input;
 mod process;

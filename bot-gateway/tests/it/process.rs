@@ -92,6 +92,40 @@ async fn what_waits_at_a_termination_is_handled_after_the_restart() {
 }
 
 #[tokio::test]
+async fn a_kill_between_a_payment_in_stars_and_its_credit_loses_nothing() {
+    let app = App::without_bot(Engine::Sqlite).await;
+    let settings = app.settings();
+    let user = app.user().await;
+    let mut bots = vec![bot(&app, &settings)];
+    let start = user.writes("/start").await;
+    user.reads(start, "Выберите").await;
+    let invoice = crate::stars::invoiced(user).await;
+    app.model(|model| model.confirm = Fault::Hangs);
+    let paid = user.pays(&invoice, user.id).await;
+    assert_eq!(paid["paid"], true, "{paid}");
+
+    // More often than an update that is not about money may end the process.
+    for kills in 1..=4 {
+        let find = |model: &mut crate::fakes::Model| {
+            (kills > 3 || model.confirmed.len() >= kills).then_some(())
+        };
+        app.until("the payment is being confirmed", find).await;
+        let last = bots.pop().unwrap();
+        signal(&last, "-KILL");
+        end(last).await;
+        bots.push(bot(&app, &settings));
+    }
+    app.model(|model| model.confirm = Fault::None);
+
+    app.until("credited", |model| model.invoices[0].charge.clone()).await;
+    app.model(|model| assert_eq!(model.accounts[&user.id].balance_kopecks, 10_050));
+    let last = bots.pop().unwrap();
+    signal(&last, "-TERM");
+    assert!(end(last).await.status.success());
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_wrong_token_is_said_and_never_shown() {
     let app = App::without_bot(Engine::Sqlite).await;
     let mut settings = app.settings();

@@ -203,6 +203,46 @@ async function press(node, messageId, data) {
   node.classList.remove("waiting");
 }
 
+function invoiceCard(message) {
+  const { title, description, stars, paid } = message.invoice;
+  const pay = element("button", { type: "button", className: "key pay", textContent: paid ? "Оплачено" : `Заплатить ⭐ ${stars}`, disabled: paid });
+  pay.onclick = () => payInvoice(pay, message.message_id);
+  return [
+    element("strong", { textContent: title }),
+    element("div", { className: "body", textContent: description }),
+    element("div", { className: "keys" }, element("div", { className: "row" }, pay)),
+  ];
+}
+
+// The bot is asked first, and has ten seconds to answer.
+async function payInvoice(node, messageId) {
+  node.classList.add("waiting");
+  node.disabled = true;
+  const answer = await attempt(() => send(`${API}/users/${state.user.id}/pay`, { message_id: messageId }));
+  if (answer && !answer.paid) {
+    const late = answer.error === "BOT_PRECHECKOUT_TIMEOUT";
+    $("alert-text").textContent = late ? "Бот не ответил за 10 секунд. Звёзды не списаны." : answer.error;
+    $("alert").showModal();
+  }
+  node.classList.remove("waiting");
+  node.disabled = false;
+}
+
+function service(text, chargeId) {
+  const node = element("button", { type: "button", className: "service", title: "Скопировать номер платежа" },
+    element("div", { textContent: text }),
+    element("small", { textContent: chargeId }));
+  node.onclick = () => attempt(async () => {
+    await navigator.clipboard.writeText(chargeId);
+    toast("Номер платежа скопирован");
+  });
+  return node;
+}
+
+function showStars(stars) {
+  $("stars").textContent = `⭐ ${stars}`;
+}
+
 function bubble(message) {
   const body = element("div", { className: "bubble" });
   const node = element("article", { className: message.from === "user" ? "message mine" : "message" }, body);
@@ -217,6 +257,9 @@ function bubble(message) {
     body.classList.add("media");
     body.append(...documentCard(message.document));
   }
+  if (message.invoice) body.append(...invoiceCard(message));
+  if (message.paid) body.append(service(`⭐ Вы заплатили ${message.paid.stars}`, message.paid.charge_id));
+  if (message.refunded) body.append(service(`⭐ Вам возвращено ${message.refunded.stars}`, message.refunded.charge_id));
   const text = message.text ?? message.caption;
   if (text) {
     body.append(element("div", { className: "body" }, ...formatted(text, message.entities || [])));
@@ -281,6 +324,7 @@ function show(answer, first) {
   answer.messages.forEach(place);
   if (answer.messages.length) separateDays();
   state.blocked = answer.blocked;
+  showStars(answer.stars);
   $("typing").textContent = answer.action ? `Бот ${ACTIONS[answer.action] || "занят…"}` : "";
   $("typing").hidden = !answer.action;
   const empty = state.shown.size === 0;
@@ -579,6 +623,7 @@ $("text").onpaste = (event) => {
 $("start").onclick = () => sendText("/start");
 $("unblock").onclick = () => attempt(() => send(`${API}/users/${state.user.id}/unblock`, {}).then(() => openUser(state.user.id)));
 $("block").onclick = () => attempt(() => send(`${API}/users/${state.user.id}/block`, {}).then(() => openUser(state.user.id)));
+$("more-stars").onclick = () => attempt(async () => showStars((await send(`${API}/users/${state.user.id}/stars`, { amount: 1000 })).stars));
 $("attach").onclick = () => $("picker").click();
 $("picker").onchange = () => {
   addFiles($("picker").files);

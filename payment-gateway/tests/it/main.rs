@@ -21,3 +21,4 @@ mod storm;
 mod receipts;
 mod outage;
 mod spoofed;
+mod stars;

@@ -1,7 +1,6 @@
 //! The same promises beside the real billing-svc, on a database of its own.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use proto::client;
 use proto::payments::v1::PaymentState;
 use proto::reason;
 use proto::service::shutdown::Shutdown;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -26,9 +26,19 @@ use crate::app::{AMOUNT, App, USER, reason, until};
 const SUCCEEDED: &str = "payment.succeeded";
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// Where billing keeps its books.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
 /// A running billing-svc.
 pub(crate) struct Billing {
-    folder: TempDir,
+    _folder: TempDir,
+    database_url: String,
+    /// The server and the database on it that is to be dropped.
+    postgres: Option<(String, String)>,
     address: SocketAddr,
     shutdown: Shutdown,
     serving: JoinHandle<anyhow::Result<()>>,
@@ -36,12 +46,22 @@ pub(crate) struct Billing {
 
 impl Billing {
     pub(crate) async fn start() -> Self {
+        Self::start_on(Engine::Sqlite).await
+    }
+
+    pub(crate) async fn start_on(engine: Engine) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (shutdown, serving) = serve(folder.path(), listener).await;
-        let billing = Self { folder, address, shutdown, serving };
+        let (database_url, postgres) = match engine {
+            Engine::Sqlite => {
+                (format!("sqlite://{}", folder.path().join("billing.db").display()), None)
+            }
+            Engine::Postgres => new_database().await,
+        };
+        let (shutdown, serving) = serve(&database_url, listener).await;
+        let billing = Self { _folder: folder, database_url, postgres, address, shutdown, serving };
         let request = RegisterUserRequest { user_id: USER, profile: None };
         billing.client().register_user(request).await.unwrap();
         billing
@@ -55,7 +75,19 @@ impl Billing {
     /// The same database at the same address.
     pub(crate) async fn start_again(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
-        (self.shutdown, self.serving) = serve(self.folder.path(), listener).await;
+        (self.shutdown, self.serving) = serve(&self.database_url, listener).await;
+    }
+
+    /// Ends it for good.
+    pub(crate) async fn finish(mut self) {
+        self.stop().await;
+        if let Some((server, name)) = self.postgres.take() {
+            let mut server = PgConnection::connect(&server).await.unwrap();
+            server
+                .execute(AssertSqlSafe(format!("drop database {name} with (force)")))
+                .await
+                .unwrap();
+        }
     }
 
     fn url(&self) -> String {
@@ -92,9 +124,24 @@ impl Billing {
     }
 }
 
-async fn serve(folder: &Path, grpc: TcpListener) -> (Shutdown, JoinHandle<anyhow::Result<()>>) {
-    let url = format!("sqlite://{}", folder.join("billing.db").display());
-    let database = Database::open(&url).await.unwrap();
+async fn new_database() -> (String, Option<(String, String)>) {
+    let server = postgres_url();
+    let name = format!("payments_{}", uuid::Uuid::new_v4().simple());
+    let mut connection = PgConnection::connect(&server).await.expect("TEST_POSTGRES_URL");
+    connection.execute(AssertSqlSafe(format!("create database {name}"))).await.unwrap();
+    let (before, _) = server.rsplit_once('/').expect("TEST_POSTGRES_URL names a database");
+    let url = format!("{before}/{name}");
+    Database::migrate(&url).await.unwrap();
+    (url, Some((server, name)))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the tests are told where PostgreSQL is")]
+fn postgres_url() -> String {
+    std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL is the URL of a PostgreSQL")
+}
+
+async fn serve(url: &str, grpc: TcpListener) -> (Shutdown, JoinHandle<anyhow::Result<()>>) {
+    let database = Database::open(url).await.unwrap();
     let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = Settings {
         rules: Rules {

@@ -5,6 +5,7 @@
 mod billing;
 mod media;
 mod payments;
+mod stars;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -23,6 +24,8 @@ use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::Status;
 use tonic::transport::Server;
+
+pub(crate) use stars::StarsInvoice;
 
 /// How long a thing is lent; a minute in the real services.
 pub(crate) const LENT_FOR: Duration = Duration::from_secs(2);
@@ -93,6 +96,17 @@ pub(crate) struct Model {
     pub(crate) upload: Fault,
     pub(crate) create_payment: Fault,
     pub(crate) account: Fault,
+    /// What a Star is worth; none: no Stars.
+    pub(crate) stars_rate: Option<i64>,
+    pub(crate) invoices: Vec<StarsInvoice>,
+    /// Charges of all ConfirmStarsPayment calls that arrived.
+    pub(crate) confirmed: Vec<String>,
+    /// Charges of all ReverseStarsPayment calls that arrived.
+    pub(crate) reversed: Vec<String>,
+    pub(crate) pre_checkout: Fault,
+    pub(crate) confirm: Fault,
+    pub(crate) offers: Fault,
+    pub(crate) reverse: Fault,
 }
 
 impl Default for Model {
@@ -120,6 +134,14 @@ impl Default for Model {
             upload: Fault::None,
             create_payment: Fault::None,
             account: Fault::None,
+            stars_rate: Some(150),
+            invoices: Vec::new(),
+            confirmed: Vec::new(),
+            reversed: Vec::new(),
+            pre_checkout: Fault::None,
+            confirm: Fault::None,
+            offers: Fault::None,
+            reverse: Fault::None,
         }
     }
 }

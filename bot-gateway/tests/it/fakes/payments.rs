@@ -2,8 +2,11 @@
 
 use proto::payments::v1::payments_service_server::PaymentsService;
 use proto::payments::v1::{
-    CheckPaymentRequest, CheckPaymentResponse, CreatePaymentRequest, CreatePaymentResponse,
-    PaymentState,
+    CheckPaymentRequest, CheckPaymentResponse, CheckPreCheckoutRequest, CheckPreCheckoutResponse,
+    ConfirmStarsPaymentRequest, ConfirmStarsPaymentResponse, CreatePaymentRequest,
+    CreatePaymentResponse, CreateStarsInvoiceRequest, CreateStarsInvoiceResponse,
+    FindStarsPaymentRequest, FindStarsPaymentResponse, ListStarsOffersRequest,
+    ListStarsOffersResponse, PaymentState, ReverseStarsPaymentRequest, ReverseStarsPaymentResponse,
 };
 use proto::reason::{self, PAYMENTS_DOMAIN, refusal};
 use tonic::{Code, Request, Response, Status};
@@ -76,5 +79,55 @@ impl PaymentsService for Fakes {
             cancel_reason: payment.reason.clone(),
             confirmation_url: format!("https://pay.example/{}", payment.top_up_id),
         }))
+    }
+
+    async fn list_stars_offers(
+        &self,
+        request: Request<ListStarsOffersRequest>,
+    ) -> Result<Response<ListStarsOffersResponse>, Status> {
+        self.struck(|model| &mut model.offers).await?;
+        self.model().stars_offers(&request.into_inner()).map(Response::new)
+    }
+
+    async fn create_stars_invoice(
+        &self,
+        request: Request<CreateStarsInvoiceRequest>,
+    ) -> Result<Response<CreateStarsInvoiceResponse>, Status> {
+        self.model().create_stars_invoice(request.into_inner()).map(Response::new)
+    }
+
+    async fn check_pre_checkout(
+        &self,
+        request: Request<CheckPreCheckoutRequest>,
+    ) -> Result<Response<CheckPreCheckoutResponse>, Status> {
+        self.struck(|model| &mut model.pre_checkout).await?;
+        self.model().check_pre_checkout(&request.into_inner()).map(Response::new)
+    }
+
+    async fn confirm_stars_payment(
+        &self,
+        request: Request<ConfirmStarsPaymentRequest>,
+    ) -> Result<Response<ConfirmStarsPaymentResponse>, Status> {
+        let charge = &request.get_ref().telegram_payment_charge_id;
+        self.model().confirmed.push(charge.clone());
+        self.struck(|model| &mut model.confirm).await?;
+        Ok(Response::new(self.model().confirm_stars_payment(&request.into_inner())))
+    }
+
+    async fn find_stars_payment(
+        &self,
+        request: Request<FindStarsPaymentRequest>,
+    ) -> Result<Response<FindStarsPaymentResponse>, Status> {
+        self.model().find_stars_payment(&request.into_inner()).map(Response::new)
+    }
+
+    async fn reverse_stars_payment(
+        &self,
+        request: Request<ReverseStarsPaymentRequest>,
+    ) -> Result<Response<ReverseStarsPaymentResponse>, Status> {
+        let charge = &request.get_ref().telegram_payment_charge_id;
+        self.model().reversed.push(charge.clone());
+        self.struck(|model| &mut model.reverse).await?;
+        Ok(Response::new(self.model().reverse_stars_payment(&request.into_inner())))
     }
 }

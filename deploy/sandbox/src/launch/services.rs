@@ -30,6 +30,11 @@ pub(super) struct Service {
     pub(super) environment: Vec<(String, String)>,
 }
 
+/// What a Star is worth here, in kopecks.
+const STARS_RATE: &str = "150";
+/// The first user of the chat page may do what operators do.
+const OPERATOR: &str = "1001";
+
 const fn local(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
@@ -59,7 +64,8 @@ pub(super) fn all(config: &Config, settings: &Settings) -> anyhow::Result<Vec<Se
             .told("RECEIPTS", if config.receipts { "on" } else { "off" }.to_owned())
             .told("RECEIPT_VAT_CODE", "1".to_owned())
             // Here the notifications come from this machine.
-            .told("YOOKASSA_TRUSTED_NETWORKS", "127.0.0.0/8,::1/128".to_owned()),
+            .told("YOOKASSA_TRUSTED_NETWORKS", "127.0.0.0/8,::1/128".to_owned())
+            .told("STARS_RATE", STARS_RATE.to_owned()),
         service(config, "media-worker", "worker", "MEDIA_ADMIN_LISTEN", local(9103))
             .listens("MEDIA_LISTEN", MEDIA)
             .told("BILLING_URL", http(BILLING))
@@ -78,7 +84,8 @@ pub(super) fn all(config: &Config, settings: &Settings) -> anyhow::Result<Vec<Se
             .told("MEDIA_URL", http(MEDIA))
             .told("TELEGRAM_BOT_TOKEN", settings.bot_token.clone())
             .told("TELEGRAM_API_URL", format!("{base}/telegram"))
-            .told("BOT_DATABASE_URL", sqlite("bot.db")),
+            .told("BOT_DATABASE_URL", sqlite("bot.db"))
+            .told("BOT_ADMIN_IDS", OPERATOR.to_owned()),
     ])
 }
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::Telegram;
 use super::play::{Problem, unknown_user};
-use super::state::{Content, Message, State as Memory};
+use super::state::{Content, Message, Payment, State as Memory};
 
 /// A waiting request ends after so long, whatever was asked.
 const WAIT_MS_MAX: u64 = 60_000;
@@ -66,6 +66,7 @@ async fn chat(
                     "messages": messages,
                     "action": action,
                     "blocked": user.blocked,
+                    "stars": user.stars,
                 })
             }))
         })?;
@@ -95,17 +96,30 @@ fn shown(state: &Memory, message: &Message) -> Value {
         "edited": message.edit_date.is_some(),
         "deleted": message.deleted,
     });
-    let (field, text) = match &message.content {
-        Content::Text(text) => ("text", text),
-        Content::Photo { caption, .. } | Content::Document { caption, .. } => ("caption", caption),
+    let text = match &message.content {
+        Content::Text(text) => Some(("text", text)),
+        Content::Photo { caption, .. } | Content::Document { caption, .. } => {
+            Some(("caption", caption))
+        }
+        Content::Invoice(_) | Content::Paid(_) | Content::Refunded(_) => None,
     };
-    if !text.is_empty() {
+    if let Some((field, text)) = text.filter(|(_, text)| !text.is_empty()) {
         shown[field] = text.text.as_str().into();
         shown["html"] = text.html().into();
         shown["entities"] = json!(text.entities);
     }
     match &message.content {
         Content::Text(_) => {}
+        Content::Invoice(invoice) => {
+            shown["invoice"] = json!({
+                "title": invoice.title,
+                "description": invoice.description,
+                "stars": invoice.stars,
+                "paid": invoice.charge_id.is_some(),
+            });
+        }
+        Content::Paid(payment) => shown["paid"] = payment_shown(payment),
+        Content::Refunded(payment) => shown["refunded"] = payment_shown(payment),
         Content::Photo { sizes, .. } => {
             let file_id = sizes.last().map(String::as_str).unwrap_or_default();
             if let Some(file) = state.files.get(file_id) {
@@ -137,6 +151,10 @@ fn shown(state: &Memory, message: &Message) -> Value {
         shown["buttons"] = rows.iter().map(row).collect::<Vec<Value>>().into();
     }
     shown
+}
+
+fn payment_shown(payment: &Payment) -> Value {
+    json!({"stars": payment.stars, "charge_id": payment.charge_id})
 }
 
 fn button(button: &Value) -> Value {

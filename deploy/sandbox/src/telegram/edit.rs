@@ -33,7 +33,9 @@ impl Telegram {
             Content::Document { file_id, .. } => {
                 Ok(Content::Document { file_id: file_id.clone(), caption })
             }
-            Content::Text(_) => Err(Refusal::bad("there is no caption in the message to edit")),
+            Content::Text(_) | Content::Invoice(_) | Content::Paid(_) | Content::Refunded(_) => {
+                Err(Refusal::bad("there is no caption in the message to edit"))
+            }
         })
     }
 

@@ -16,6 +16,7 @@ mod updates;
 mod webhook;
 mod send;
 mod edit;
+mod stars;
 mod profile;
 mod api;
 mod play;
@@ -125,7 +126,8 @@ impl Telegram {
 
     /// The Bot API at `/telegram`, the users' side at `/_sandbox/telegram`.
     pub fn routes(self: &Arc<Self>) -> Router {
-        api::routes(self).merge(play::routes(self)).merge(chat::routes(self))
+        let played = play::routes(self).merge(stars::routes(self)).merge(chat::routes(self));
+        api::routes(self).merge(played)
     }
 
     /// Writes the state now, for a clean end.

@@ -16,7 +16,7 @@ use super::entities::Formatted;
 use super::error::Refusal;
 use super::files::{Medium, NewFile};
 use super::send::{Envelope, add};
-use super::state::{Callback, Content, State as Memory, User};
+use super::state::{Callback, Content, State as Memory, User, first_stars};
 use super::{Telegram, now, pictures, wire};
 
 /// The first user's id; small, so that it is easy to type.
@@ -64,9 +64,9 @@ impl From<Refusal> for Problem {
 /// A JSON body; what cannot be read is a [`Problem`].
 #[derive(FromRequest)]
 #[from_request(via(Json), rejection(Problem))]
-struct Body<T>(T);
+pub(super) struct Body<T>(pub(super) T);
 
-type Emulator = State<Arc<Telegram>>;
+pub(super) type Emulator = State<Arc<Telegram>>;
 
 pub(super) fn routes(telegram: &Arc<Telegram>) -> Router {
     Router::new()
@@ -116,6 +116,7 @@ async fn new_user(State(telegram): Emulator, body: Bytes) -> Result<Json<User>, 
             language_code: new.language_code.unwrap_or_else(|| "ru".to_owned()),
             started: false,
             blocked: false,
+            stars: first_stars(),
         };
         state.users.entry(id).or_insert(user).clone()
     });
@@ -252,7 +253,7 @@ async fn callback(
 }
 
 /// The person, if there is one and the bot is not blocked.
-fn may_write(state: &Memory, id: i64) -> Result<&User, Problem> {
+pub(super) fn may_write(state: &Memory, id: i64) -> Result<&User, Problem> {
     let user = state.users.get(&id).ok_or_else(|| unknown_user(id))?;
     if user.blocked {
         return Err(Problem::bad(format!(

@@ -182,6 +182,9 @@ impl Telegram {
             let message = message.ok_or_else(|| Refusal::bad("message to copy not found"))?;
             Ok(message.content.clone())
         })?;
+        if matches!(content, Content::Invoice(_) | Content::Paid(_) | Content::Refunded(_)) {
+            return Err(Refusal::bad("message can't be copied"));
+        }
         if let (Some(_), Content::Photo { caption, .. } | Content::Document { caption, .. }) =
             (params.text("caption"), &mut content)
         {
@@ -202,7 +205,7 @@ impl Telegram {
     }
 
     /// The chat, the keyboard and the answered message of a request.
-    fn envelope(&self, params: &Params) -> Result<(i64, Envelope), Refusal> {
+    pub(super) fn envelope(&self, params: &Params) -> Result<(i64, Envelope), Refusal> {
         let keyboard = keyboard::read(params)?;
         let reply = params.json("reply_parameters", "reply parameters")?.unwrap_or_default();
         let reply_to = reply["message_id"].as_i64().or_else(|| params.int("reply_to_message_id"));
@@ -222,7 +225,7 @@ impl Telegram {
     }
 
     /// Puts the bot's messages into a chat; answers with all of them.
-    fn post(
+    pub(super) fn post(
         &self,
         chat_id: i64,
         envelope: Envelope,
@@ -243,7 +246,8 @@ impl Telegram {
     }
 }
 
-fn first(mut messages: Value) -> Value {
+/// The first of the messages that were put into a chat.
+pub(super) fn first(mut messages: Value) -> Value {
     messages.get_mut(0).map(Value::take).unwrap_or_default()
 }
 

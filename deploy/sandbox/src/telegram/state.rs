@@ -26,6 +26,12 @@ pub(super) struct State {
     pub(super) files: BTreeMap<String, StoredFile>,
     pub(super) last_file: u64,
     pub(super) callbacks: BTreeMap<String, Callback>,
+    /// Invoices that were made as links, by the end of the link.
+    pub(super) invoice_links: BTreeMap<String, Invoice>,
+    /// Questions before payments, by their ids.
+    pub(super) pre_checkouts: BTreeMap<String, PreCheckout>,
+    /// Payments in Stars, by their ids.
+    pub(super) charges: BTreeMap<String, Charge>,
     pub(super) profile: Profile,
     /// Grows with each change that a chat page can see.
     pub(super) seq: u64,
@@ -43,6 +49,14 @@ pub(super) struct User {
     pub(super) started: bool,
     /// Whether the person has blocked the bot.
     pub(super) blocked: bool,
+    /// What the person has to spend.
+    #[serde(default = "first_stars")]
+    pub(super) stars: i64,
+}
+
+/// What everybody has at first.
+pub(super) fn first_stars() -> i64 {
+    5_000
 }
 
 /// A message of a chat, from either side.
@@ -76,6 +90,50 @@ pub(super) enum Content {
         file_id: String,
         caption: Formatted,
     },
+    Invoice(Invoice),
+    /// The service message about a payment, from the person.
+    Paid(Payment),
+    /// The service message about a payment that was given back.
+    Refunded(Payment),
+}
+
+/// What the bot asks Stars for.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Invoice {
+    pub(super) title: String,
+    pub(super) description: String,
+    pub(super) payload: String,
+    pub(super) stars: i64,
+    /// If empty, forwarded copies can be paid too.
+    pub(super) start_parameter: String,
+    /// The charge that paid it.
+    pub(super) charge_id: Option<String>,
+}
+
+/// What service messages say of a payment.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Payment {
+    pub(super) payload: String,
+    pub(super) stars: i64,
+    pub(super) charge_id: String,
+}
+
+/// A question before a payment, and the bot's answer.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct PreCheckout {
+    pub(super) at_ms: i64,
+    /// Nothing until it is answered; then nothing, or why not.
+    pub(super) answer: Option<Result<(), String>>,
+}
+
+/// A payment in Stars.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Charge {
+    pub(super) user_id: i64,
+    pub(super) payload: String,
+    pub(super) stars: i64,
+    pub(super) at: i64,
+    pub(super) refunded_at: Option<i64>,
 }
 
 /// An update on its way to the bot.
@@ -83,7 +141,7 @@ pub(super) enum Content {
 pub(super) struct Update {
     pub(super) update_id: i64,
     pub(super) chat_id: i64,
-    /// `message`, `callback_query`, `my_chat_member`.
+    /// `message`, `callback_query`, `pre_checkout_query`, `my_chat_member`.
     pub(super) kind: String,
     pub(super) body: Value,
     pub(super) at: i64,

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::Telegram;
 use super::entities::Formatted;
-use super::state::{Content, Message, State, StoredFile, User};
+use super::stars::CURRENCY;
+use super::state::{Content, Message, Payment, State, StoredFile, User};
 
 /// Dates that mean: this message cannot be shown any more.
 const INACCESSIBLE: i64 = 0;
@@ -54,6 +55,15 @@ fn document(file_id: &str, file: &StoredFile) -> Value {
         wire["file_name"] = name.as_str().into();
     }
     wire
+}
+
+fn payment(payment: &Payment) -> Value {
+    json!({
+        "currency": CURRENCY,
+        "total_amount": payment.stars,
+        "invoice_payload": payment.payload,
+        "telegram_payment_charge_id": payment.charge_id,
+    })
 }
 
 fn put_text(wire: &mut Value, field: &str, text: &Formatted) {
@@ -107,6 +117,21 @@ impl Telegram {
                 wire["document"] = state.files.get(file_id).map(|f| document(file_id, f)).into();
                 put_text(&mut wire, "caption", caption);
             }
+            Content::Invoice(invoice) => {
+                wire["invoice"] = json!({
+                    "title": invoice.title,
+                    "description": invoice.description,
+                    "start_parameter": invoice.start_parameter,
+                    "currency": CURRENCY,
+                    "total_amount": invoice.stars,
+                });
+            }
+            Content::Paid(paid) => {
+                wire["successful_payment"] = payment(paid);
+                // A payment in Stars has no other provider.
+                wire["successful_payment"]["provider_payment_charge_id"] = "".into();
+            }
+            Content::Refunded(refunded) => wire["refunded_payment"] = payment(refunded),
         }
         if let Some(date) = message.edit_date {
             wire["edit_date"] = date.into();

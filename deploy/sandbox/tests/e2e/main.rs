@@ -21,6 +21,7 @@ mod lost_answers;
 mod money_back;
 mod receipts;
 mod outage;
+mod stars;
 mod twice;
 mod bad_input;
 mod settings;

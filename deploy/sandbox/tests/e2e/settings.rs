@@ -47,6 +47,7 @@ fn a_missing_or_wrong_setting_is_one_line_that_names_it_and_shows_no_value() {
         ("payment-gateway", "RECEIPT_SUBJECT", "hush"),
         ("payment-gateway", "RECEIPT_MODE", "hush"),
         ("payment-gateway", "RECEIPT_DESCRIPTION", ""),
+        ("payment-gateway", "STARS_RATE", "hush"),
         ("media-worker", "FAL_KEY", ""),
         ("media-worker", "MEDIA_DATABASE_URL", "mysql://user:hush@host/name"),
         ("bot-gateway", "TELEGRAM_BOT_TOKEN", ""),

@@ -287,6 +287,13 @@ impl World {
         (&self.settings["DATABASE_URL"], self.folder.path())
     }
 
+    /// Gives Stars back as Telegram's support does, past the bot.
+    pub(crate) async fn refund_at_telegram(&self, person: &Person, charge: &Value) {
+        let path = format!("/telegram/bot{BOT_TOKEN}/refundStarPayment");
+        let refund = json!({ "user_id": person.id, "telegram_payment_charge_id": charge });
+        self.post(&path, refund).await;
+    }
+
     /// The address to which YooKassa sends its notifications.
     pub(crate) fn webhook_url(&self) -> &str {
         &self.settings["SANDBOX_WEBHOOK_URL"]

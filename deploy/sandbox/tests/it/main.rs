@@ -8,6 +8,7 @@ mod fal;
 mod platform;
 mod bot;
 mod telegram;
+mod stars;
 mod files;
 mod webhook;
 mod serving;

@@ -234,7 +234,7 @@ async fn a_limit_is_kept_to_the_letter() {
 async fn only_the_bot_with_its_methods_is_known() {
     let sandbox = Sandbox::start().await;
     for (path, code, description) in [
-        (format!("/telegram/bot{TOKEN}/sendInvoice"), 404, "Not Found"),
+        (format!("/telegram/bot{TOKEN}/sendSticker"), 404, "Not Found"),
         (format!("/telegram/bot{TOKEN}/"), 404, "Not Found"),
         ("/telegram/bot4242424242:wrong/getMe".to_owned(), 401, "Unauthorized"),
         ("/telegram/botnonsense/getMe".to_owned(), 404, "Not Found"),
