@@ -492,6 +492,9 @@ const FAULTS = [
     fail_before: "500, ничего не сделав", fail_after: "500, но всё сделав", drop_after: "сделал и оборвал связь",
     slow: "отвечает на 2 с позже", receipt_required: "требует чек",
   } },
+  { name: "refunds", title: "Возвраты ЮKassa", choices: {
+    pending: "висят до завтра", refuse: "отклоняются: нет денег у магазина",
+  } },
   { name: "telegram", title: "Telegram", choices: {
     too_many_requests: "429: слишком часто", drop_after: "принял и оборвал связь", repeat_updates: "повторяет обновления",
   } },

@@ -165,8 +165,8 @@ impl YooKassa {
                     Ok((books.create(new, &origin, now), None))
                 }
                 ["refunds"] => {
-                    let (id, event) = books.refund(request::refund(&body)?, now)?;
-                    Ok((id, Some(event)))
+                    let new = request::refund(&body)?;
+                    books.refund(new, self.faults.strike_refund(), now)
                 }
                 ["payments", id, action] => step(books, (id, action), &body, now),
                 _ => Err(ApiError::not_found("Resource")),
