@@ -16,8 +16,11 @@ use tonic::server::NamedService as _;
 use tonic::service::Routes;
 
 use crate::billing::Billing;
+use crate::compare::comparison::Comparison;
+use crate::compare::daily::Daily;
 use crate::config::Config;
 use crate::create::Creator;
+use crate::operator::refund::Refunder;
 use crate::payments::{Payments, Terms};
 use crate::reconcile::Reconciler;
 use crate::refund::Refunds;
@@ -99,12 +102,65 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> 
             Box::pin(parts.refunds.run(parts.refunds_every, &shutdown)).await;
             Ok(())
         },
+        async {
+            Box::pin(parts.daily.run(parts.compare_every, &shutdown)).await;
+            Ok(())
+        },
     );
     tasks.close();
     if tokio::time::timeout(TASKS_MAX, tasks.wait()).await.is_err() {
         tracing::warn!("payments were still being made when time to shut down was over");
     }
     served.map(|_| ())
+}
+
+/// The two that we talk to, and what payments and refunds mean between them: what the service and
+/// an operator's command have in common.
+#[derive(Debug)]
+pub struct Core {
+    billing: Billing,
+    yookassa: Arc<Client>,
+    resolver: Arc<Resolver>,
+    refunds: Arc<Refunds>,
+}
+
+impl Core {
+    /// Puts it together; nothing is called yet.
+    ///
+    /// # Errors
+    /// Names the setting that cannot be used.
+    pub fn new(config: &Config) -> anyhow::Result<Self> {
+        let billing = Billing::new(&config.billing_url).context("BILLING_URL")?;
+        let credentials = Credentials {
+            shop_id: config.yookassa_shop_id.clone(),
+            secret_key: config.yookassa_secret_key.clone(),
+        };
+        let shop = Shop { id: credentials.shop_id.clone(), is_live: credentials.is_live() };
+        let client = Client::new(&config.yookassa_api_url, credentials);
+        let yookassa = Arc::new(client.context("set up TLS for YOOKASSA_API_URL")?);
+        let resolver = Arc::new(Resolver::new(billing.clone(), Arc::clone(&yookassa), shop));
+        let refunds = Refunds::new(billing.clone(), Arc::clone(&yookassa), Arc::clone(&resolver));
+        Ok(Self { billing, yookassa, resolver, refunds: Arc::new(refunds) })
+    }
+
+    /// What refunds for operators.
+    pub fn refunder(&self) -> Refunder {
+        Refunder::new(
+            self.billing.clone(),
+            Arc::clone(&self.yookassa),
+            Arc::clone(&self.resolver),
+            Arc::clone(&self.refunds),
+        )
+    }
+
+    /// What compares the two sides.
+    pub fn comparison(&self) -> Comparison {
+        Comparison::new(
+            self.billing.clone(),
+            Arc::clone(&self.yookassa),
+            Arc::clone(&self.resolver),
+        )
+    }
 }
 
 /// What is served, and what runs beside it.
@@ -114,18 +170,14 @@ struct Parts {
     reconciler: Reconciler,
     refunds: Arc<Refunds>,
     refunds_every: Duration,
+    daily: Daily,
+    compare_every: Duration,
 }
 
 fn assemble(config: Config, tasks: &TaskTracker) -> anyhow::Result<Parts> {
-    let billing = Billing::new(&config.billing_url).context("BILLING_URL")?;
-    let credentials =
-        Credentials { shop_id: config.yookassa_shop_id, secret_key: config.yookassa_secret_key };
-    let shop = Shop { id: credentials.shop_id.clone(), is_live: credentials.is_live() };
-    let client = Client::new(&config.yookassa_api_url, credentials);
-    let yookassa = Arc::new(client.context("set up TLS for YOOKASSA_API_URL")?);
-    let resolver = Arc::new(Resolver::new(billing.clone(), Arc::clone(&yookassa), shop));
-    let refunds = Refunds::new(billing.clone(), Arc::clone(&yookassa), Arc::clone(&resolver));
-    let refunds = Arc::new(refunds);
+    let core = Core::new(&config)?;
+    let comparison = core.comparison();
+    let Core { billing, yookassa, resolver, refunds } = core;
     let creator = Creator::new(billing.clone(), yookassa, Arc::clone(&resolver), tasks.clone());
     let creator = Arc::new(creator);
 
@@ -141,6 +193,8 @@ fn assemble(config: Config, tasks: &TaskTracker) -> anyhow::Result<Parts> {
             (config.yookassa_trusted_networks, config.trusted_proxies),
             tasks,
         )),
+        daily: Daily::new(comparison, Arc::clone(&resolver), Arc::clone(&refunds)),
+        compare_every: config.compare_every,
         reconciler: Reconciler::new(billing, creator, resolver, config.reconcile_every),
         refunds,
         refunds_every: config.reconcile_every,

@@ -17,4 +17,6 @@ mod refusing;
 mod running;
 mod with_billing;
 mod refunding;
+mod operator;
+mod comparing;
 mod storm;
