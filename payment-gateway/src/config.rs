@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -54,9 +55,15 @@ pub struct Config {
     #[arg(long, env, hide_env_values = true, value_parser = secret)]
     pub yookassa_secret_key: SecretString,
 
-    /// Where the user's browser goes after paying: the bot, for example.
+    /// Where the user goes after paying: the bot, for example.
     #[arg(long, env, value_parser = return_url)]
     pub yookassa_return_url: Url,
+
+    /// Where users' browsers reach `PAYMENTS_HTTP_LISTEN`, such as `https://pay.example.com`. With
+    /// it, the user sees our own page first, which says what became of the payment and leads on to
+    /// `YOOKASSA_RETURN_URL`.
+    #[arg(long, env, value_parser = web_url)]
+    pub payments_public_url: Option<Url>,
 
     /// The shop's currency.
     #[arg(long, env, default_value = "RUB", value_parser = currency)]
@@ -73,6 +80,11 @@ pub struct Config {
     /// Networks of our own proxies, separated by commas: only their X-Forwarded-For is believed.
     #[arg(long, env, default_value = "")]
     pub trusted_proxies: Networks,
+
+    /// How many notifications a second are accepted from one address; ten seconds' worth may come
+    /// at once. What comes beyond is answered 429, and sent again.
+    #[arg(long, env, default_value = "200")]
+    pub webhook_requests_per_second_max: NonZeroU32,
 
     /// How often open top-ups are looked through for payments whose notification never came. A
     /// top-up is first looked at when it is this old, and less and less often afterwards.
@@ -343,6 +355,9 @@ mod tests {
             "--yookassa-api-url=api.yookassa.ru",
             "--reconcile-every=0s",
             "--compare-every=never",
+            "--webhook-requests-per-second-max=0",
+            "--payments-public-url=pay.example.com",
+            "--payments-public-url=https://pay.example.com/?a=b",
         ] {
             assert!(with(wrong).is_err(), "{wrong}");
         }

@@ -3,8 +3,9 @@
 //! Read in this order: [`config`]; [`server`], which puts the pieces together; [`payments`], the
 //! RPCs; [`create`], how a payment is made once; [`resolve`] and [`refund`], what a payment and its
 //! refund mean for their top-up, and those that find out without being asked: [`webhook`] (with
-//! [`looks`]), [`reconcile`] and, once a day, [`compare`]. [`operator`] is what a person does from
-//! the command line. [`yookassa`] and [`billing`] are the two that we talk to.
+//! [`looks`]), [`reconcile`] and, once a day, [`compare`]. [`return_page`] is what a user sees after
+//! paying, [`operator`] what a person does from the command line. [`yookassa`] and [`billing`] are
+//! the two that we talk to.
 
 pub mod config;
 pub mod server;
@@ -18,6 +19,8 @@ pub mod reconcile;
 pub mod compare;
 pub mod operator;
 pub mod router;
+pub mod return_page;
+pub mod rate;
 pub mod client_address;
 pub mod error;
 pub mod billing;

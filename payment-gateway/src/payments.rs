@@ -14,10 +14,9 @@ use proto::reason::{
 };
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Request, Response, Status};
-use url::Url;
 
 use crate::billing::{Billing, NewTopUp, Paid, TopUp, TopUpState};
-use crate::create::{Creator, snapshot};
+use crate::create::{Creator, ReturnAddress, snapshot};
 use crate::error::PaymentError;
 use crate::ids::{TopUpId, UserId};
 use crate::money::{Kopecks, PAYMENT_MAX, PAYMENT_MIN};
@@ -36,7 +35,7 @@ pub struct Terms {
     /// The shop's currency.
     pub currency: String,
     /// Where the user's browser goes afterwards.
-    pub return_url: Url,
+    pub return_address: ReturnAddress,
 }
 
 /// Serves `medialab.payments.v1.PaymentsService`.
@@ -101,7 +100,7 @@ impl PaymentsService for Payments {
         let key = key(request.idempotency_key)?;
 
         let paid = Paid { amount, currency: self.terms.currency.clone() };
-        let snapshot = snapshot(user_id, &paid, &self.terms.return_url);
+        let snapshot = snapshot(user_id, &paid, &self.terms.return_address);
         let new = NewTopUp { user_id, paid, key, snapshot };
         let opened = self.billing.open(new).await.map_err(PaymentError::from)?;
         let top_up = if opened.state == TopUpState::Open && opened.payment_id.is_none() {

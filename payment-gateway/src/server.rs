@@ -1,6 +1,7 @@
 //! Puts the pieces together and serves; tests use it too.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,12 +20,14 @@ use crate::billing::Billing;
 use crate::compare::comparison::Comparison;
 use crate::compare::daily::Daily;
 use crate::config::Config;
-use crate::create::Creator;
+use crate::create::{Creator, ReturnAddress};
 use crate::operator::refund::Refunder;
 use crate::payments::{Payments, Terms};
+use crate::rate::{Door, Rates};
 use crate::reconcile::Reconciler;
 use crate::refund::Refunds;
 use crate::resolve::{Resolver, Shop};
+use crate::return_page::ReturnPage;
 use crate::router;
 use crate::webhook::Webhook;
 use crate::yookassa::{Client, Credentials};
@@ -35,6 +38,9 @@ const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 /// How long POSTs whose caller has gone may still take then. The reconciler repeats what is cut.
 const TASKS_MAX: Duration = Duration::from_secs(5);
+
+/// Return pages a second for one address, behind which many people may be.
+const PAGES_PER_SECOND_MAX: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
 
 /// The addresses, opened.
 #[derive(Debug)]
@@ -181,18 +187,34 @@ fn assemble(config: Config, tasks: &TaskTracker) -> anyhow::Result<Parts> {
     let creator = Creator::new(billing.clone(), yookassa, Arc::clone(&resolver), tasks.clone());
     let creator = Arc::new(creator);
 
-    let terms =
-        Terms { currency: config.yookassa_currency, return_url: config.yookassa_return_url };
+    let page = ReturnPage::new(
+        billing.clone(),
+        Arc::clone(&resolver),
+        config.yookassa_return_url.clone(),
+        tasks,
+    );
+    let terms = Terms {
+        currency: config.yookassa_currency,
+        return_address: ReturnAddress::new(config.payments_public_url, config.yookassa_return_url),
+    };
     let payments =
         Payments::new(billing.clone(), Arc::clone(&creator), Arc::clone(&resolver), terms);
     let rpcs = PaymentsServiceServer::new(payments).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let door = |name, per_second| Door {
+        name,
+        proxies: config.trusted_proxies.clone(),
+        rates: Arc::new(Rates::new(per_second)),
+    };
+    let webhook_door = door("webhook", config.webhook_requests_per_second_max);
+    let page_door = door("return_page", PAGES_PER_SECOND_MAX);
+    let webhook = Webhook::new(
+        (Arc::clone(&resolver), Arc::clone(&refunds)),
+        (config.yookassa_trusted_networks, config.trusted_proxies.clone()),
+        tasks,
+    );
     Ok(Parts {
         rpcs: Routes::new(rpcs),
-        routes: router::routes(Webhook::new(
-            (Arc::clone(&resolver), Arc::clone(&refunds)),
-            (config.yookassa_trusted_networks, config.trusted_proxies),
-            tasks,
-        )),
+        routes: router::routes((webhook, webhook_door), (page, page_door)),
         daily: Daily::new(comparison, Arc::clone(&resolver), Arc::clone(&refunds)),
         compare_every: config.compare_every,
         reconciler: Reconciler::new(billing, creator, resolver, config.reconcile_every),

@@ -19,4 +19,6 @@ mod with_billing;
 mod refunding;
 mod operator;
 mod comparing;
+mod returning;
+mod limiting;
 mod storm;

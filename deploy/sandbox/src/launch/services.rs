@@ -55,6 +55,7 @@ pub(super) fn all(config: &Config, settings: &Settings) -> anyhow::Result<Vec<Se
             .told("YOOKASSA_SHOP_ID", settings.shop_id.clone())
             .told("YOOKASSA_SECRET_KEY", settings.secret_key.clone())
             .told("YOOKASSA_RETURN_URL", format!("{base}/"))
+            .told("PAYMENTS_PUBLIC_URL", http(webhook))
             .told("YOOKASSA_API_URL", format!("{base}/yookassa/v3"))
             // Here the notifications come from this machine.
             .told("YOOKASSA_TRUSTED_NETWORKS", "127.0.0.0/8,::1/128".to_owned()),
