@@ -1,7 +1,7 @@
 //! What billing-svc keeps for us, in our words: top-ups. One function per call.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::time::{Duration, SystemTime};
 
 use proto::billing::v1 as wire;
@@ -9,7 +9,7 @@ use proto::service::email::Email;
 use proto::{client, reason};
 use tonic::{Code, Status};
 
-use crate::ids::{PaymentId, TopUpId, UserId};
+use crate::ids::{PaymentId, RefundId, TopUpId, UserId};
 use crate::money::Kopecks;
 use crate::provider::YOOKASSA;
 
@@ -45,6 +45,12 @@ pub struct Paid {
     pub currency: String,
 }
 
+impl fmt::Display for Paid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.amount.to_roubles(), self.currency)
+    }
+}
+
 /// Money on its way in.
 #[derive(Clone, Debug)]
 pub struct TopUp {
@@ -72,6 +78,25 @@ pub struct TopUp {
     pub opened_at: SystemTime,
     /// What reversals have taken back of the credit, in kopecks.
     pub reversed_kopecks: i64,
+    /// When it was settled or cancelled.
+    pub ended_at: Option<SystemTime>,
+    /// How many of the paid kopecks are known to have gone back.
+    pub refunded_kopecks: i64,
+}
+
+/// What one refund has taken back of a top-up.
+#[derive(Clone, Debug)]
+pub struct Reversal {
+    /// Whose top-up.
+    pub user_id: UserId,
+    /// Which.
+    pub top_up_id: TopUpId,
+    /// The refund at YooKassa.
+    pub refund_id: RefundId,
+    /// What went back there.
+    pub refunded: Paid,
+    /// When it was taken back here.
+    pub at: SystemTime,
 }
 
 /// Why billing did not do what it was asked.
@@ -268,6 +293,43 @@ impl Billing {
         });
         Ok((top_ups.collect(), page.next_page_token))
     }
+
+    /// Reads a page of the top-ups that were settled in a span of time, with the token of the next
+    /// page.
+    pub async fn list_settled(
+        &self,
+        (from, to): (SystemTime, SystemTime),
+        page_token: String,
+    ) -> Result<(Vec<TopUp>, String), BillingError> {
+        let request = wire::ListSettledTopUpsRequest {
+            provider: self.provider.to_owned(),
+            from: Some(from.into()),
+            to: Some(to.into()),
+            page_size: PAGE,
+            page_token,
+        };
+        let page = self.inner.list_settled_top_ups(request).await?;
+        let top_ups = page.top_ups.into_iter().map(translate).collect::<Option<_>>();
+        Ok((top_ups.ok_or(BillingError::Unreadable)?, page.next_page_token))
+    }
+
+    /// Reads a page of what was taken back in a span of time, with the token of the next page.
+    pub async fn list_reversals(
+        &self,
+        (from, to): (SystemTime, SystemTime),
+        page_token: String,
+    ) -> Result<(Vec<Reversal>, String), BillingError> {
+        let request = wire::ListReversalsRequest {
+            provider: self.provider.to_owned(),
+            from: Some(from.into()),
+            to: Some(to.into()),
+            page_size: PAGE,
+            page_token,
+        };
+        let page = self.inner.list_reversals(request).await?;
+        let reversals = page.reversals.into_iter().map(reversal).collect::<Option<_>>();
+        Ok((reversals.ok_or(BillingError::Unreadable)?, page.next_page_token))
+    }
 }
 
 impl Billing {
@@ -345,6 +407,22 @@ fn translate(top_up: wire::TopUp) -> Option<TopUp> {
         cancel_reason: top_up.cancel_reason,
         opened_at: top_up.created_at?.try_into().ok()?,
         reversed_kopecks: top_up.reversed_kopecks,
+        ended_at: top_up.ended_at.and_then(|it| it.try_into().ok()),
+        refunded_kopecks: top_up.refunded_minor_units,
+    })
+}
+
+fn reversal(reversal: wire::Reversal) -> Option<Reversal> {
+    let refunded = reversal.refunded?;
+    Some(Reversal {
+        user_id: UserId::new(reversal.user_id).ok()?,
+        top_up_id: reversal.top_up_id.parse().ok()?,
+        refund_id: reversal.provider_refund_id.parse().ok()?,
+        refunded: Paid {
+            amount: Kopecks::new(refunded.minor_units).ok()?,
+            currency: refunded.currency,
+        },
+        at: reversal.created_at?.try_into().ok()?,
     })
 }
 

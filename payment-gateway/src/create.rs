@@ -8,6 +8,7 @@
 //! The snapshot is the body byte for byte, but for one thing that is not known before billing has
 //! answered: where the top-up's id stands, it holds [`PLACEHOLDER`]. [`body`] puts the id there.
 //! Nothing is serialised a second time, so a newer version of this service sends the same bytes.
+//! The token of the return page is part of the snapshot too, which is the only place that keeps it.
 //!
 //! Invariant: nothing is posted for a top-up older than [`POST_AGE_MAX`]. YooKassa forgets a key
 //! after 24 hours and would make a second payment; an older top-up is looked up instead.
@@ -19,10 +20,12 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 use url::Url;
+use uuid::Uuid;
 
 use crate::billing::{Billing, Paid, TopUp, TopUpState};
 use crate::error::PaymentError;
@@ -38,6 +41,8 @@ use crate::yookassa::{Client, Refusal, Unknown, YookassaError};
 const DESCRIPTION: &str = "Пополнение баланса Media Lab";
 /// Stands in the snapshot where the top-up's id will stand.
 const PLACEHOLDER: &str = "{top_up_id}";
+/// The place in the address of the return page.
+const RETURN_PLACE: &str = "&top_up={top_up_id}&token=";
 
 /// An hour less than YooKassa remembers a key for.
 const POST_AGE_MAX: Duration = Duration::from_secs(23 * 3600);
@@ -57,17 +62,56 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// The making of one payment, which several callers may wait for.
 pub type Making = Shared<BoxFuture<'static, Result<TopUp, PaymentError>>>;
 
+/// Where the user's browser goes after paying.
+#[derive(Clone, Debug)]
+pub enum ReturnAddress {
+    /// Straight on: to the bot.
+    Elsewhere(Url),
+    /// To our own page, at this address without a slash at the end.
+    OurPage(String),
+}
+
+impl ReturnAddress {
+    /// Our page, where it can be reached.
+    pub fn new(public_url: Option<Url>, elsewhere: Url) -> Self {
+        match public_url {
+            Some(url) => Self::OurPage(url.as_str().trim_end_matches('/').to_owned()),
+            None => Self::Elsewhere(elsewhere),
+        }
+    }
+
+    /// The address for one payment, with the place of its top-up's id, and a token that nobody can
+    /// guess.
+    fn of(&self, user_id: UserId) -> String {
+        match self {
+            Self::Elsewhere(url) => url.to_string(),
+            Self::OurPage(base) => {
+                let token = Uuid::new_v4().simple();
+                format!("{base}/return?user={user_id}{RETURN_PLACE}{token}")
+            }
+        }
+    }
+}
+
+/// The token of the return page that a top-up's payment leads to, if it leads there.
+pub fn return_token(top_up: &TopUp) -> Option<String> {
+    let request: Value = serde_json::from_slice(&top_up.snapshot).ok()?;
+    let (_, token) = request["confirmation"]["return_url"].as_str()?.split_once(RETURN_PLACE)?;
+    Some(token.to_owned())
+}
+
 /// Makes the snapshot of the request for a top-up that is about to be opened.
 pub fn snapshot(
     user_id: UserId,
     paid: &Paid,
-    return_url: &Url,
+    return_address: &ReturnAddress,
     receipt: Option<&Receipt>,
 ) -> Vec<u8> {
+    let return_url = return_address.of(user_id);
     let request = NewPayment {
         amount: Amount { value: paid.amount.to_roubles(), currency: paid.currency.clone() },
         capture: true,
-        confirmation: NewConfirmation { kind: "redirect", return_url: return_url.as_str() },
+        confirmation: NewConfirmation { kind: "redirect", return_url: &return_url },
         description: DESCRIPTION,
         metadata: NewMetadata { user_id: user_id.to_string(), top_up_id: PLACEHOLDER.to_owned() },
         receipt,
@@ -75,11 +119,14 @@ pub fn snapshot(
     serde_json::to_vec(&request).expect("texts and a map of them are always JSON")
 }
 
-/// The body to post: the snapshot with the top-up's id in its place. `None` if it has no place.
+/// The body to post: the snapshot with the top-up's id in its places. `None` if it has none in the
+/// metadata.
 fn body(snapshot: &[u8], id: TopUpId) -> Option<Bytes> {
     // With the quotes: inside a JSON text they would be escaped, so nothing else can look so.
     let place = format!("\"top_up_id\":\"{PLACEHOLDER}\"");
     let (before, after) = std::str::from_utf8(snapshot).ok()?.split_once(&place)?;
+    // Only our own page has a place in the address, which stands before the metadata.
+    let before = before.replacen(RETURN_PLACE, &format!("&top_up={id}&token="), 1);
     Some(format!("{before}\"top_up_id\":\"{id}\"{after}").into())
 }
 
@@ -289,7 +336,7 @@ impl Drop for Done<'_> {
 
 /// Between half of the pause and the whole of it, so that payments do not return in step.
 fn jittered(pause: Duration) -> Duration {
-    let [random, ..] = uuid::Uuid::new_v4().into_bytes();
+    let [random, ..] = Uuid::new_v4().into_bytes();
     pause / 2 + pause / 2 * u32::from(random) / u32::from(u8::MAX)
 }
 
@@ -311,7 +358,7 @@ fn log_step(top_up: &TopUp, payment: Option<&PaymentId>, outcome: &str, message:
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::money::Kopecks;
@@ -320,7 +367,8 @@ mod tests {
 
     fn taken(return_url: &str) -> Vec<u8> {
         let paid = Paid { amount: Kopecks::new(50_000).unwrap(), currency: "RUB".to_owned() };
-        snapshot(UserId::new(77).unwrap(), &paid, &return_url.parse().unwrap(), None)
+        let address = ReturnAddress::Elsewhere(return_url.parse().unwrap());
+        snapshot(UserId::new(77).unwrap(), &paid, &address, None)
     }
 
     #[test]
@@ -360,14 +408,33 @@ mod tests {
         };
         let paid = Paid { amount: Kopecks::new(50_000).unwrap(), currency: "RUB".to_owned() };
         let receipt = receipts.for_payment(&paid, &"anna@example.com".parse().unwrap());
-        let url = "https://t.me/example_bot".parse().unwrap();
-        let snapshot = snapshot(UserId::new(77).unwrap(), &paid, &url, Some(&receipt));
+        let address = ReturnAddress::Elsewhere("https://t.me/example_bot".parse().unwrap());
+        let snapshot = snapshot(UserId::new(77).unwrap(), &paid, &address, Some(&receipt));
 
         let body: Value =
             serde_json::from_slice(&body(&snapshot, ID.parse().unwrap()).unwrap()).unwrap();
 
         assert_eq!(body["metadata"]["top_up_id"], ID);
         assert_eq!(body["receipt"], serde_json::to_value(&receipt).unwrap());
+    }
+
+    #[test]
+    fn our_page_is_told_the_top_up_and_a_token_that_the_snapshot_keeps() {
+        let paid = Paid { amount: Kopecks::new(50_000).unwrap(), currency: "RUB".to_owned() };
+        let public = Some("https://pay.example.com/shop/".parse().unwrap());
+        let address = ReturnAddress::new(public, "https://t.me/bot".parse().unwrap());
+        let user = UserId::new(77).unwrap();
+
+        let (first, second) =
+            (snapshot(user, &paid, &address, None), snapshot(user, &paid, &address, None));
+
+        assert_ne!(first, second, "each payment has a token of its own");
+        let body: Value =
+            serde_json::from_slice(&super::body(&first, ID.parse().unwrap()).unwrap()).unwrap();
+        let url = body["confirmation"]["return_url"].as_str().unwrap();
+        let start = format!("https://pay.example.com/shop/return?user=77&top_up={ID}&token=");
+        assert_eq!(url.strip_prefix(&start).unwrap().len(), 32, "{url}");
+        assert_eq!(body["metadata"]["top_up_id"], ID);
     }
 
     #[test]

@@ -44,6 +44,13 @@ impl fmt::Display for UserId {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct TopUpId(Uuid);
 
+impl TopUpId {
+    /// An id that follows from this one and a name, and from nothing else.
+    pub fn derive(self, name: &str) -> Uuid {
+        Uuid::new_v5(&self.0, name.as_bytes())
+    }
+}
+
 impl FromStr for TopUpId {
     type Err = BadId;
 

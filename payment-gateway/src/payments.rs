@@ -15,10 +15,9 @@ use proto::payments::v1::{
 use proto::reason::{INVALID_FIELD, PAYMENTS_DOMAIN, TOP_UP_NOT_FOUND, refusal};
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Request, Response, Status};
-use url::Url;
 
 use crate::billing::{Billing, NewTopUp, Paid, TopUp, TopUpState};
-use crate::create::{Creator, snapshot};
+use crate::create::{Creator, ReturnAddress, snapshot};
 use crate::error::PaymentError;
 use crate::ids::{TopUpId, UserId};
 use crate::money::Kopecks;
@@ -41,7 +40,7 @@ const KEY_LENGTH_MAX: usize = 128;
 #[derive(Clone, Debug)]
 pub struct Terms {
     /// Where the user's browser goes afterwards.
-    pub return_url: Url,
+    pub return_address: ReturnAddress,
     /// The receipt that goes with it, where receipts are on.
     pub receipts: Option<Receipts>,
 }
@@ -114,7 +113,7 @@ impl PaymentsService for Payments {
         let key = key(request.idempotency_key)?;
 
         let receipt = self.receipt(user_id, &paid).await?;
-        let snapshot = snapshot(user_id, &paid, &self.terms.return_url, receipt.as_ref());
+        let snapshot = snapshot(user_id, &paid, &self.terms.return_address, receipt.as_ref());
         let new = NewTopUp { user_id, paid, credited, key, snapshot };
         let opened = self.billing.open(new).await.map_err(PaymentError::from)?;
         let top_up = if opened.state == TopUpState::Open && opened.payment_id.is_none() {

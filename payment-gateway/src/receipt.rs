@@ -117,7 +117,7 @@ mod tests {
 
     use super::*;
     use crate::billing::TopUpState;
-    use crate::create::snapshot;
+    use crate::create::{ReturnAddress, snapshot};
     use crate::ids::UserId;
     use crate::money::Kopecks;
 
@@ -142,7 +142,7 @@ mod tests {
     /// A top-up of 500 ₽ whose request had this receipt.
     fn top_up(receipt: Option<&Receipt>) -> TopUp {
         let user_id = UserId::new(77).unwrap();
-        let url = "https://t.me/example_bot".parse().unwrap();
+        let url = ReturnAddress::Elsewhere("https://t.me/example_bot".parse().unwrap());
         TopUp {
             id: "018e5f0a-1b2c-7d4e-9f0a-1b2c3d4e5f6a".parse().unwrap(),
             user_id,
@@ -156,6 +156,8 @@ mod tests {
             confirmation_url: String::new(),
             cancel_reason: String::new(),
             opened_at: SystemTime::now(),
+            ended_at: None,
+            refunded_kopecks: 0,
         }
     }
 

@@ -1,5 +1,5 @@
-//! What a refund at YooKassa means for its top-up: the one path that notifications and the
-//! reconciler share.
+//! What a refund at YooKassa means for its top-up: the one path that notifications, the reconciler,
+//! the daily comparison and operators share.
 //!
 //! Invariant: a balance is taken from only for a refund that was read from YooKassa just now, that
 //! has succeeded, and whose payment is a top-up's. Walking the path any number of times takes it

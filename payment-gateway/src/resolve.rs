@@ -1,5 +1,5 @@
-//! What a payment means for its top-up: the one path that notifications, the «check» button and
-//! the reconciler share.
+//! What a payment means for its top-up: the one path that notifications, the «check» button, the
+//! return page, the reconciler and the daily comparison share.
 //!
 //! Invariant: money is credited only for a payment that was read from YooKassa just now, that is
 //! paid, and whose amount, currency, shop, mode and metadata are those of the top-up. Walking the
@@ -32,6 +32,12 @@ pub enum Via {
     Reconciler,
     /// CreatePayment: the payment had ended by the time its POST was answered.
     Create,
+    /// A refund that an operator asked for.
+    Operator,
+    /// The daily comparison with what YooKassa has.
+    Comparison,
+    /// The page that the user returns to.
+    ReturnPage,
 }
 
 impl Via {
@@ -42,6 +48,9 @@ impl Via {
             Self::Check => "check",
             Self::Reconciler => "reconciler",
             Self::Create => "create",
+            Self::Operator => "operator",
+            Self::Comparison => "comparison",
+            Self::ReturnPage => "return_page",
         }
     }
 }

@@ -179,6 +179,9 @@ thin_client! {
         cancel_top_up(billing::CancelTopUpRequest) -> billing::CancelTopUpResponse;
         get_top_up(billing::GetTopUpRequest) -> billing::GetTopUpResponse;
         list_open_top_ups(billing::ListOpenTopUpsRequest) -> billing::ListOpenTopUpsResponse;
+        list_settled_top_ups(billing::ListSettledTopUpsRequest)
+            -> billing::ListSettledTopUpsResponse;
+        list_reversals(billing::ListReversalsRequest) -> billing::ListReversalsResponse;
         ack_events(billing::AckEventsRequest) -> billing::AckEventsResponse;
         batch_reserve(billing::BatchReserveRequest) -> billing::BatchReserveResponse;
         batch_commit(billing::BatchCommitRequest) -> billing::BatchCommitResponse;

@@ -8,7 +8,7 @@ use crate::domain::{
     Redemption, Timestamp, TopUp, TopUpState, Unit, UserId,
 };
 use crate::ledger::{Standing, Terms, verify};
-use crate::store::StatementEntry;
+use crate::store::{Reversal, StatementEntry};
 
 pub(super) fn account(standing: Standing) -> wire::Account {
     let Standing { account, profile, redemptions } = standing;
@@ -207,6 +207,22 @@ pub(super) fn top_up(top_up: TopUp) -> wire::TopUp {
         refunded_minor_units: top_up.refunded_minor_units,
         reversed_kopecks: top_up.reversed_kopecks,
         reversed_bonus_kopecks: top_up.reversed_bonus_kopecks,
+    }
+}
+
+pub(super) fn reversal(reversal: Reversal) -> wire::Reversal {
+    wire::Reversal {
+        user_id: reversal.user.get(),
+        top_up_id: reversal.top_up.to_string(),
+        provider: reversal.provider.as_str().to_owned(),
+        provider_refund_id: reversal.refund.as_str().to_owned(),
+        refunded: Some(wire::ProviderAmount {
+            minor_units: reversal.refunded.minor_units,
+            currency: reversal.refunded.currency,
+        }),
+        reversed_kopecks: reversal.share.credit_kopecks,
+        reversed_bonus_kopecks: reversal.share.bonus_kopecks,
+        created_at: Some(time(reversal.at)),
     }
 }
 

@@ -263,6 +263,34 @@ impl<S: Store> BillingService for Service<S> {
         }))
     }
 
+    async fn list_settled_top_ups(
+        &self,
+        request: Request<wire::ListSettledTopUpsRequest>,
+    ) -> Answer<wire::ListSettledTopUpsResponse> {
+        let request = request.into_inner();
+        let limit = pages::top_ups_limit(request.page_size)?;
+        let read = self.ledger.settled_top_ups(&pages::settled_top_ups(&request, limit)?).await?;
+        let page = Page::cut(read, limit, (pages::top_up_weight, pages::settled_place_text));
+        Ok(Response::new(wire::ListSettledTopUpsResponse {
+            top_ups: page.items.into_iter().map(answers::top_up).collect(),
+            next_page_token: page.next,
+        }))
+    }
+
+    async fn list_reversals(
+        &self,
+        request: Request<wire::ListReversalsRequest>,
+    ) -> Answer<wire::ListReversalsResponse> {
+        let request = request.into_inner();
+        let limit = pages::top_ups_limit(request.page_size)?;
+        let read = self.ledger.reversals(&pages::reversals(&request, limit)?).await?;
+        let page = Page::cut(read, limit, (pages::reversal_weight, pages::reversal_place_text));
+        Ok(Response::new(wire::ListReversalsResponse {
+            reversals: page.items.into_iter().map(answers::reversal).collect(),
+            next_page_token: page.next,
+        }))
+    }
+
     type WatchEventsStream = watch::Stream;
 
     async fn watch_events(

@@ -6,9 +6,14 @@ use tonic::Status;
 
 use super::requests;
 use super::status::invalid;
-use crate::domain::{Operation, PromoCode, PromoCodeName, Timestamp, TopUp};
+use crate::domain::{
+    Operation, PromoCode, PromoCodeName, ProviderRefundId, Timestamp, TopUp, UserId,
+};
 use crate::ledger::verify;
-use crate::store::{OpenTopUps, StatementEntry, StatementPage, TopUpPlace};
+use crate::store::{
+    OpenTopUps, Reversal, ReversalPlace, Reversals, SettledTopUps, StatementEntry, StatementPage,
+    TopUpPlace,
+};
 
 /// No message is larger than 1 MiB; pages end before.
 const PAGE_MAX_BYTES: usize = 1_000_000;
@@ -86,16 +91,22 @@ pub(super) fn promo_codes_place(page_token: &str) -> Read<String> {
 }
 
 pub(super) fn statement(request: &wire::ListStatementRequest, limit: Limit) -> Read<StatementPage> {
-    let bound = |field, time: &Option<WireTimestamp>| {
-        time.as_ref().map(|time| requests::moment(field, time)).transpose()
+    let (from, to) = span(request.from.as_ref(), request.to.as_ref())?;
+    let below = number_below(&request.page_token)?;
+    Ok(StatementPage { below, from, to, limit: limit.with_one_more() })
+}
+
+/// From when to when; what is absent bounds nothing.
+fn span(from: Option<&WireTimestamp>, to: Option<&WireTimestamp>) -> Read<(Timestamp, Timestamp)> {
+    let bound = |field, time: Option<&WireTimestamp>| {
+        time.map(|time| requests::moment(field, time)).transpose()
     };
-    let from = bound("from", &request.from)?.unwrap_or(Timestamp::from_micros(0));
-    let to = bound("to", &request.to)?.unwrap_or(Timestamp::MAX);
+    let from = bound("from", from)?.unwrap_or(Timestamp::from_micros(0));
+    let to = bound("to", to)?.unwrap_or(Timestamp::MAX);
     if from >= to {
         return Err(invalid("to", "must be later than from"));
     }
-    let below = number_below(&request.page_token)?;
-    Ok(StatementPage { below, from, to, limit: limit.with_one_more() })
+    Ok((from, to))
 }
 
 pub(super) fn statement_weight(_entry: &StatementEntry) -> usize {
@@ -128,11 +139,33 @@ pub(super) fn open_top_ups(
         None => Timestamp::from_micros(i64::MAX),
         Some(time) => requests::moment("opened_before", time)?,
     };
-    let after = match request.page_token.as_str() {
-        "" => None,
-        token => Some(top_up_place(token).ok_or_else(not_a_token)?),
-    };
+    let after = place(&request.page_token, top_up_place)?;
     Ok(OpenTopUps { provider, opened_before, after, limit: limit.with_one_more() })
+}
+
+pub(super) fn settled_top_ups(
+    request: &wire::ListSettledTopUpsRequest,
+    limit: Limit,
+) -> Read<SettledTopUps> {
+    let provider = requests::provider("provider", &request.provider)?;
+    let (from, to) = span(request.from.as_ref(), request.to.as_ref())?;
+    let after = place(&request.page_token, top_up_place)?;
+    Ok(SettledTopUps { provider, from, to, after, limit: limit.with_one_more() })
+}
+
+pub(super) fn reversals(request: &wire::ListReversalsRequest, limit: Limit) -> Read<Reversals> {
+    let provider = requests::provider("provider", &request.provider)?;
+    let (from, to) = span(request.from.as_ref(), request.to.as_ref())?;
+    let after = place(&request.page_token, reversal_place)?;
+    Ok(Reversals { provider, from, to, after, limit: limit.with_one_more() })
+}
+
+/// The place that a token names; `None` for the first page.
+fn place<P>(page_token: &str, read: fn(&str) -> Option<P>) -> Read<Option<P>> {
+    if page_token.is_empty() {
+        return Ok(None);
+    }
+    read(page_token).map(Some).ok_or_else(not_a_token)
 }
 
 fn not_a_token() -> Status {
@@ -143,10 +176,27 @@ pub(super) fn top_up_place_text(last: &TopUp) -> String {
     format!("{}.{}", last.created_at.as_micros(), last.id)
 }
 
+pub(super) fn settled_place_text(last: &TopUp) -> String {
+    let at = last.ended_at.unwrap_or(last.created_at);
+    format!("{}.{}", at.as_micros(), last.id)
+}
+
 fn top_up_place(token: &str) -> Option<TopUpPlace> {
-    let (created_at, id) = token.split_once('.')?;
-    let created_at = Timestamp::from_micros(created_at.parse().ok()?);
-    Some(TopUpPlace { created_at, id: id.parse().ok()? })
+    let (at, id) = token.split_once('.')?;
+    let at = Timestamp::from_micros(at.parse().ok()?);
+    Some(TopUpPlace { at, id: id.parse().ok()? })
+}
+
+pub(super) fn reversal_place_text(last: &Reversal) -> String {
+    format!("{}.{}.{}", last.at.as_micros(), last.user.get(), last.refund.as_str())
+}
+
+fn reversal_place(token: &str) -> Option<ReversalPlace> {
+    // The provider's id stands last: it may have dots.
+    let mut parts = token.splitn(3, '.');
+    let at = Timestamp::from_micros(parts.next()?.parse().ok()?);
+    let user = UserId::new(parts.next()?.parse().ok()?)?;
+    Some(ReversalPlace { at, user, refund: ProviderRefundId::new(parts.next()?)? })
 }
 
 /// What an item takes up at most, in bytes.
@@ -162,6 +212,10 @@ pub(super) fn operation_weight(operation: &Operation) -> usize {
 
 pub(super) fn top_up_weight(top_up: &TopUp) -> usize {
     top_up.snapshot.len() + top_up.confirmation_url.len() + REST_MAX_BYTES
+}
+
+pub(super) fn reversal_weight(_reversal: &Reversal) -> usize {
+    ENTRY_MAX_BYTES
 }
 
 /// One page, and where the next one begins.

@@ -4,7 +4,10 @@ use super::decision::count;
 use super::touch::Touch;
 use super::{BillingError, Ledger, Standing};
 use crate::domain::{Operation, OperationId, TopUp, TopUpId, UserId};
-use crate::store::{AccountView, OpenTopUps, StatementEntry, StatementPage, Store};
+use crate::store::{
+    AccountView, OpenTopUps, Reversal, Reversals, SettledTopUps, StatementEntry, StatementPage,
+    Store,
+};
 
 impl<S: Store> Ledger<S> {
     /// What a user has.
@@ -79,6 +82,18 @@ impl<S: Store> Ledger<S> {
     pub async fn open_top_ups(&self, page: &OpenTopUps) -> Result<Vec<TopUp>, BillingError> {
         let read = self.store.open_top_ups(page).await;
         counted("list_open_top_ups", read.map_err(BillingError::from))
+    }
+
+    /// A provider's top-ups of a span of time, in the order in which they were settled.
+    pub async fn settled_top_ups(&self, page: &SettledTopUps) -> Result<Vec<TopUp>, BillingError> {
+        let read = self.store.settled_top_ups(page).await;
+        counted("list_settled_top_ups", read.map_err(BillingError::from))
+    }
+
+    /// A provider's reversals of a span of time, the oldest first.
+    pub async fn reversals(&self, page: &Reversals) -> Result<Vec<Reversal>, BillingError> {
+        let read = self.store.reversals_page(page).await;
+        counted("list_reversals", read.map_err(BillingError::from))
     }
 
     /// Releases what is overdue of an account that there must be.

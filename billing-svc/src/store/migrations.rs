@@ -56,6 +56,7 @@ macro_rules! of_engine {
             34 "0034_partition_operation_records",
             35 "0035_partition_entries",
             36 "0036_partition_events",
+            40 "0040_index_settled_top_ups_and_reversals",
         )
     };
 }

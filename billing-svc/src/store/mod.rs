@@ -244,10 +244,11 @@ pub struct Reversal {
     pub at: Timestamp,
 }
 
-/// The place after which a page of open top-ups begins.
+/// The place after which a page of top-ups begins.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TopUpPlace {
-    pub created_at: Timestamp,
+    /// The moment that the page is ordered by.
+    pub at: Timestamp,
     pub id: TopUpId,
 }
 
@@ -257,6 +258,36 @@ pub struct OpenTopUps {
     pub provider: Provider,
     pub opened_before: Timestamp,
     pub after: Option<TopUpPlace>,
+    pub limit: i64,
+}
+
+/// What a page of settled top-ups is to hold.
+#[derive(Clone, Debug)]
+pub struct SettledTopUps {
+    pub provider: Provider,
+    pub from: Timestamp,
+    /// Not included.
+    pub to: Timestamp,
+    pub after: Option<TopUpPlace>,
+    pub limit: i64,
+}
+
+/// The place after which a page of reversals begins.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReversalPlace {
+    pub at: Timestamp,
+    pub user: UserId,
+    pub refund: ProviderRefundId,
+}
+
+/// What a page of reversals is to hold.
+#[derive(Clone, Debug)]
+pub struct Reversals {
+    pub provider: Provider,
+    pub from: Timestamp,
+    /// Not included.
+    pub to: Timestamp,
+    pub after: Option<ReversalPlace>,
     pub limit: i64,
 }
 
@@ -320,6 +351,20 @@ pub trait TopUps: Engine {
     /// Reads a provider's open top-ups over all users, the oldest first. The reconciler's scan:
     /// one of the statements that name no user.
     fn open_top_ups(&self, page: &OpenTopUps) -> impl Future<Output = Answer<Vec<TopUp>>> + Send;
+
+    /// Reads a provider's top-ups that were settled in a span of time, over all users, in that
+    /// order. The comparison's scan: one of the statements that name no user.
+    fn settled_top_ups(
+        &self,
+        page: &SettledTopUps,
+    ) -> impl Future<Output = Answer<Vec<TopUp>>> + Send;
+
+    /// Reads a provider's reversals of a span of time, over all users, the oldest first. The
+    /// comparison's scan: one of the statements that name no user.
+    fn reversals_page(
+        &self,
+        page: &Reversals,
+    ) -> impl Future<Output = Answer<Vec<Reversal>>> + Send;
 }
 
 /// One row of `events`, without what it is about.

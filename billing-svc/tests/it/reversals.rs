@@ -267,3 +267,53 @@ async fn bad_input_names_its_field(#[values(Engine::Sqlite, Engine::Postgres)] e
     assert_eq!(app.has(ANNA).await, (1_000, 0, 0, 0));
     app.finish().await;
 }
+
+#[rstest]
+#[tokio::test]
+async fn what_was_taken_back_in_a_span_of_time_is_read_oldest_first_by_pages(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = App::with_money(engine, 0).await;
+    app.register(BORIS).await;
+    let annas = app.settled(ANNA, 10_000, "pay:1").await;
+    let boriss = app.settled(BORIS, 10_000, "pay:2").await;
+    let mut expected = Vec::new();
+    for (number, top_up) in [&boriss, &annas, &annas, &boriss, &annas].into_iter().enumerate() {
+        app.clock.advance(std::time::Duration::from_secs(60));
+        // Two of them at the same moment; an id may have dots.
+        for refund in [format!("r.{number}.a"), format!("r.{number}.b")] {
+            app.reverse(top_up, &refund, 100).await.unwrap();
+            expected.push((top_up.user_id, top_up.top_up_id.clone(), refund));
+        }
+    }
+
+    let list = |page_token, from, to| wire::ListReversalsRequest {
+        provider: "yookassa".into(),
+        from,
+        to,
+        page_size: 3,
+        page_token,
+    };
+    let mut found = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let page = app.billing().list_reversals(list(page_token, None, None)).await.unwrap();
+        found.extend(page.reversals);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+
+    let names = |reversals: &[wire::Reversal]| {
+        let name =
+            |it: &wire::Reversal| (it.user_id, it.top_up_id.clone(), it.provider_refund_id.clone());
+        reversals.iter().map(name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&found), expected);
+    assert_eq!((found[0].refunded.clone(), found[0].reversed_kopecks), (roubles(100), 100));
+    let (from, to) = (found[2].created_at, found[4].created_at);
+    let some = app.billing().list_reversals(list(String::new(), from, to)).await.unwrap();
+    assert_eq!(some.reversals, found[2..4]);
+    app.finish().await;
+}

@@ -223,6 +223,53 @@ async fn the_reconciler_reads_what_is_open_oldest_first_by_pages(
 
 #[rstest]
 #[tokio::test]
+async fn what_was_settled_in_a_span_of_time_is_read_in_that_order_by_pages(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = App::with_money(engine, 0).await;
+    app.register(BORIS).await;
+    let mut stars = open_top_up(ANNA, 10_000, "stars:1");
+    stars.provider = "stars".into();
+    let stars = app.billing().open_top_up(stars).await.unwrap().top_up.unwrap();
+    app.settle(&stars, "p-stars").await.unwrap();
+    let mut opened = Vec::new();
+    for number in 0..5 {
+        let user = if number % 2 == 0 { ANNA } else { BORIS };
+        opened.push(app.open_top_up(user, 10_000, &format!("pay:{number}")).await);
+    }
+    app.open_top_up(ANNA, 10_000, "pay:open").await;
+    app.cancel(&opened[0]).await.unwrap();
+    let mut expected = Vec::new();
+    // The one that was opened last is settled first.
+    for (number, top_up) in opened.iter().enumerate().rev() {
+        app.clock.advance(std::time::Duration::from_secs(60));
+        let settled = app.settle(top_up, &format!("p-{number}")).await.unwrap();
+        expected.push(settled.top_up.unwrap());
+    }
+
+    let list = |page_token, from, to| wire::ListSettledTopUpsRequest {
+        provider: "yookassa".into(),
+        from,
+        to,
+        page_size: 3,
+        page_token,
+    };
+    let first = app.billing().list_settled_top_ups(list(String::new(), None, None)).await.unwrap();
+    let second = list(first.next_page_token.clone(), None, None);
+    let second = app.billing().list_settled_top_ups(second).await.unwrap();
+    assert_eq!(first.top_ups, expected[..3]);
+    assert_eq!(second.top_ups, expected[3..]);
+    assert_eq!(second.next_page_token, "");
+
+    let (from, to) = (expected[1].ended_at, expected[3].ended_at);
+    let some = app.billing().list_settled_top_ups(list(String::new(), from, to)).await.unwrap();
+    assert_eq!(some.top_ups, expected[1..3]);
+    assert_eq!(some.next_page_token, "");
+    app.finish().await;
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_page_is_never_larger_than_a_message_may_be(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
 ) {

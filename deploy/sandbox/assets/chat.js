@@ -537,6 +537,9 @@ const FAULTS = [
     slow: "отвечает на 2 с позже", hang: "молчит полминуты, потом 500", bad_gateway: "502 от прокси",
     too_many_requests: "429: слишком часто", receipt_required: "требует чек",
   } },
+  { name: "refunds", title: "Возвраты ЮKassa", choices: {
+    pending: "висят до завтра", refuse: "отклоняются: нет денег у магазина",
+  } },
   { name: "telegram", title: "Telegram", choices: {
     too_many_requests: "429: слишком часто", drop_after: "принял и оборвал связь", repeat_updates: "повторяет обновления",
   } },

@@ -62,6 +62,16 @@ pub enum YookassaFault {
     ReceiptRequired,
 }
 
+/// How refunds end, other than at once and well.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundFault {
+    /// Not decided before somebody does, or before the next day.
+    Pending,
+    /// Refused: the shop has taken too little today.
+    Refuse,
+}
+
 /// What Telegram does wrong.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -90,6 +100,10 @@ pub struct Switches {
     pub yookassa: Option<YookassaFault>,
     /// How often it strikes.
     pub yookassa_count: Option<u32>,
+    /// Refunds at YooKassa.
+    pub refunds: Option<RefundFault>,
+    /// How often it strikes.
+    pub refunds_count: Option<u32>,
     /// Telegram.
     pub telegram: Option<TelegramFault>,
     /// How often it strikes.
@@ -134,6 +148,13 @@ impl Faults {
         let mut switches = self.lock();
         let Switches { yookassa, yookassa_count, .. } = &mut *switches;
         strike(yookassa, yookassa_count)
+    }
+
+    /// How this refund ends, if not well; counts it.
+    pub fn strike_refund(&self) -> Option<RefundFault> {
+        let mut switches = self.lock();
+        let Switches { refunds, refunds_count, .. } = &mut *switches;
+        strike(refunds, refunds_count)
     }
 
     /// The fault that strikes this request to Telegram, if one does; counts it.

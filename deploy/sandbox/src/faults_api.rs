@@ -52,6 +52,7 @@ fn checked(switches: Switches) -> Result<Switches, String> {
         switches.fal_count,
         switches.notifications_count,
         switches.yookassa_count,
+        switches.refunds_count,
         switches.telegram_count,
     ];
     if counts.contains(&Some(0)) {

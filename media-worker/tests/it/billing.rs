@@ -249,6 +249,8 @@ never_called! {
     cancel_top_up(CancelTopUpRequest) -> CancelTopUpResponse;
     get_top_up(GetTopUpRequest) -> GetTopUpResponse;
     list_open_top_ups(ListOpenTopUpsRequest) -> ListOpenTopUpsResponse;
+    list_settled_top_ups(ListSettledTopUpsRequest) -> ListSettledTopUpsResponse;
+    list_reversals(ListReversalsRequest) -> ListReversalsResponse;
     ack_events(AckEventsRequest) -> AckEventsResponse;
     batch_reserve(BatchReserveRequest) -> BatchReserveResponse;
     batch_commit(BatchCommitRequest) -> BatchCommitResponse;

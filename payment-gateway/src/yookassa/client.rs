@@ -131,9 +131,41 @@ impl Client {
         (from, to): (SystemTime, SystemTime),
         cursor: Option<&str>,
     ) -> Result<wire::PaymentList, YookassaError> {
-        let query = page((from, to), cursor)?;
+        let query = page(CREATED, (from, to), cursor)?;
         let request = self.request(Method::GET, "/payments").query(&query).timeout(GET_TIMEOUT);
         self.send("list_payments", &self.gets, request).await
+    }
+
+    /// Reads a page of the payments whose money was taken in a span of time, newest first.
+    pub async fn list_taken(
+        &self,
+        span: (SystemTime, SystemTime),
+        cursor: Option<&str>,
+    ) -> Result<wire::PaymentList, YookassaError> {
+        let mut query = page(("captured_at.gte", "captured_at.lt"), span, cursor)?;
+        query.push(("status", "succeeded".to_owned()));
+        let request = self.request(Method::GET, "/payments").query(&query).timeout(GET_TIMEOUT);
+        self.send("list_payments", &self.gets, request).await
+    }
+
+    /// Makes a refund, or answers with the one that `key` made before.
+    pub async fn refund(&self, key: &str, body: Bytes) -> Result<wire::Refund, YookassaError> {
+        let request = self.post("/refunds", key, body);
+        self.send("create_refund", &self.posts, request).await
+    }
+
+    /// Reads a page of the refunds of one payment, newest first.
+    pub async fn refunds_of(
+        &self,
+        payment: &PaymentId,
+        cursor: Option<&str>,
+    ) -> Result<wire::RefundList, YookassaError> {
+        let mut query = vec![("payment_id", payment.to_string()), ("limit", PAGE.to_owned())];
+        if let Some(cursor) = cursor {
+            query.push(("cursor", cursor.to_owned()));
+        }
+        let request = self.request(Method::GET, "/refunds").query(&query).timeout(GET_TIMEOUT);
+        self.send("list_refunds", &self.gets, request).await
     }
 
     /// Reads a refund as it is now.
@@ -148,7 +180,7 @@ impl Client {
         span: (SystemTime, SystemTime),
         cursor: Option<&str>,
     ) -> Result<wire::RefundList, YookassaError> {
-        let query = page(span, cursor)?;
+        let query = page(CREATED, span, cursor)?;
         let request = self.request(Method::GET, "/refunds").query(&query).timeout(GET_TIMEOUT);
         self.send("list_refunds", &self.gets, request).await
     }
@@ -227,9 +259,14 @@ fn count<T>(method: &'static str, answer: &Result<T, YookassaError>) {
 }
 
 type Query = Vec<(&'static str, String)>;
+/// Names of the bounds of a span of time.
+type Bounds = (&'static str, &'static str);
+
+const CREATED: Bounds = ("created_at.gte", "created_at.lt");
 
 /// Which page of a list is asked for.
 fn page(
+    (first, end): Bounds,
     (from, to): (SystemTime, SystemTime),
     cursor: Option<&str>,
 ) -> Result<Query, YookassaError> {
@@ -238,11 +275,7 @@ fn page(
             .format(&Rfc3339)
             .map_err(|_| YookassaError::Unknown(Unknown::Unreadable))
     };
-    let mut query = vec![
-        ("created_at.gte", text(from)?),
-        ("created_at.lt", text(to)?),
-        ("limit", PAGE.to_owned()),
-    ];
+    let mut query = vec![(first, text(from)?), (end, text(to)?), ("limit", PAGE.to_owned())];
     if let Some(cursor) = cursor {
         query.push(("cursor", cursor.to_owned()));
     }

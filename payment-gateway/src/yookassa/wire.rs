@@ -56,13 +56,21 @@ pub struct Payment {
     pub test: Option<bool>,
     /// Why it ended without money.
     pub cancellation_details: Option<CancellationDetails>,
+    /// When the money was taken, in RFC 3339.
+    pub captured_at: Option<String>,
+    /// Whether it can be given back through their API.
+    pub refundable: Option<bool>,
 }
 
 impl Payment {
     /// One of our words on the payment.
     pub fn metadata(&self, key: &str) -> Option<&str> {
-        self.metadata.as_ref()?.get(key)?.as_str()
+        word(self.metadata.as_ref(), key)
     }
+}
+
+fn word<'a>(metadata: Option<&'a BTreeMap<String, Value>>, key: &str) -> Option<&'a str> {
+    metadata?.get(key)?.as_str()
 }
 
 /// Which shop gets the money.
@@ -79,7 +87,7 @@ pub struct Confirmation {
     pub confirmation_url: Option<String>,
 }
 
-/// Why a payment ended without money.
+/// Why a payment ended without money, or a refund without giving any back.
 #[derive(Clone, Debug, Deserialize)]
 pub struct CancellationDetails {
     /// Such as `insufficient_funds`; the list grows.
@@ -122,6 +130,20 @@ pub struct Refund {
     pub status: RefundStatus,
     /// How much it gives back.
     pub amount: Option<Amount>,
+    /// When it was asked for, in RFC 3339.
+    pub created_at: Option<String>,
+    /// What we wrote on it, if it was us.
+    #[serde(default)]
+    pub metadata: Option<BTreeMap<String, Value>>,
+    /// Why nothing went back.
+    pub cancellation_details: Option<CancellationDetails>,
+}
+
+impl Refund {
+    /// One of our words on the refund.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        word(self.metadata.as_ref(), key)
+    }
 }
 
 /// A page of refunds, newest first.
@@ -221,6 +243,35 @@ pub struct ReceiptItem {
     pub payment_subject: String,
     /// `full_prepayment` and so on.
     pub payment_mode: String,
+}
+
+/// The body of `POST /refunds`.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewRefund<'a> {
+    /// Which payment gives back.
+    pub payment_id: String,
+    /// How much.
+    pub amount: Amount,
+    /// Why; at most 250 characters.
+    pub description: &'a str,
+    /// Our words on the refund.
+    pub metadata: NewRefundMetadata<'a>,
+    /// The receipt (54-FZ) that goes with it, where one has to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+}
+
+/// Our words on the refund: enough to find it again, and who wanted it.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewRefundMetadata<'a> {
+    /// The Telegram id.
+    pub user_id: String,
+    /// The top-up in billing.
+    pub top_up_id: String,
+    /// What tells it from other refunds of the same top-up.
+    pub refund_key: &'a str,
+    /// Who asked for it.
+    pub actor: &'a str,
 }
 
 /// The body of `POST /payments/{id}/capture`.

@@ -36,6 +36,9 @@ pub(crate) struct App {
     /// Where notifications are posted.
     pub(crate) http: String,
     admin: String,
+    /// Where its two neighbours are.
+    pub(crate) billing_url: String,
+    pub(crate) yookassa_url: String,
     web: reqwest::Client,
     shutdown: Shutdown,
 }
@@ -55,7 +58,9 @@ impl App {
     pub(crate) async fn with(settings: &[&str]) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
         let (billing, yookassa) = (Billing::default(), YooKassa::default());
-        let config = config(&billing.serve().await, &yookassa.serve().await, settings);
+        let (billing_url, yookassa_url) = (billing.serve().await, yookassa.serve().await);
+        let config = config(&billing_url, &yookassa_url, settings);
+        let billing_url = config.billing_url.clone();
         let shutdown = Shutdown::new();
         let open = || async { TcpListener::bind("127.0.0.1:0").await.unwrap() };
         let listeners = Listeners { grpc: open().await, http: open().await, admin: open().await };
@@ -69,6 +74,8 @@ impl App {
             payments: PaymentsServiceClient::new(client::channel(&grpc).unwrap()),
             http,
             admin,
+            billing_url,
+            yookassa_url,
             web: reqwest::Client::builder().no_proxy().build().unwrap(),
             shutdown,
         }

@@ -355,6 +355,8 @@ impl BillingService for Billing {
         batch_refund(BatchRefundRequest) -> BatchRefundResponse;
         list_statement(ListStatementRequest) -> ListStatementResponse;
         reverse_top_up(ReverseTopUpRequest) -> ReverseTopUpResponse;
+        list_settled_top_ups(ListSettledTopUpsRequest) -> ListSettledTopUpsResponse;
+        list_reversals(ListReversalsRequest) -> ListReversalsResponse;
         redeem_promo_code(RedeemPromoCodeRequest) -> RedeemPromoCodeResponse;
     }
 }

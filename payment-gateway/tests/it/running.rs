@@ -17,7 +17,7 @@ use crate::yookassa::{SECRET_KEY, SHOP_ID, YooKassa, notification};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The binary with nothing of this machine's environment and these variables.
-fn binary(variables: &[(&str, &str)]) -> Command {
+pub(crate) fn binary(variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_payment-gateway"));
     // Elsewhere than the repository, where a developer may have a `.env`.
     command.env_clear().current_dir(std::env::temp_dir());
@@ -25,7 +25,7 @@ fn binary(variables: &[(&str, &str)]) -> Command {
     command
 }
 
-const NEEDED: [(&str, &str); 6] = [
+pub(crate) const NEEDED: [(&str, &str); 6] = [
     ("YOOKASSA_SHOP_ID", SHOP_ID),
     ("YOOKASSA_SECRET_KEY", SECRET_KEY),
     ("YOOKASSA_RETURN_URL", "https://t.me/example_bot"),
@@ -34,7 +34,7 @@ const NEEDED: [(&str, &str); 6] = [
     ("PAYMENTS_ADMIN_LISTEN", "127.0.0.1:0"),
 ];
 
-struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: Lines<BufReader<ChildStderr>>,
     /// What was logged so far.
@@ -42,14 +42,14 @@ struct Running {
 }
 
 impl Running {
-    fn start(variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(variables: &[(&str, &str)]) -> Self {
         let mut child = binary(variables).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         Self { child, lines, seen: Vec::new() }
     }
 
     /// The next line that has this message.
-    async fn line(&mut self, message: &str) -> Value {
+    pub(crate) async fn line(&mut self, message: &str) -> Value {
         timeout(PATIENCE, async {
             while let Some(text) = self.lines.next_line().await.unwrap() {
                 self.seen.push(text.clone());

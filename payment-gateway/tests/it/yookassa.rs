@@ -56,6 +56,12 @@ const LIVE_SHOP: &str = "Basic MTAwNTAwOmxpdmVfc2FuZGJveA==";
 struct Inner {
     payments: Vec<Value>,
     refunds: Vec<Value>,
+    /// What a key refunded, and from which bytes.
+    refund_keys: HashMap<String, (Bytes, String)>,
+    refund_faults: VecDeque<Fault>,
+    /// Where the next refunds stand, and why; they succeed otherwise.
+    refund_ends: VecDeque<(String, String)>,
+    refund_posts: Vec<(String, Bytes)>,
     /// What a key made, and from which bytes.
     keys: HashMap<String, (Bytes, usize)>,
     faults: VecDeque<Fault>,
@@ -83,7 +89,7 @@ impl YooKassa {
             .route("/v3/payments", post(create).get(list))
             .route("/v3/payments/{id}", get(read))
             .route("/v3/payments/{id}/capture", post(capture))
-            .route("/v3/refunds", get(list_refunds))
+            .route("/v3/refunds", post(create_refund).get(list_refunds))
             .route("/v3/refunds/{id}", get(read_refund))
             .layer(middleware::from_fn_with_state(self.clone(), door))
             .with_state(self.clone());
@@ -169,6 +175,8 @@ impl YooKassa {
             payment["status"] = json!("succeeded");
             payment["paid"] = json!(true);
             payment["income_amount"] = json!({"value": "0.97", "currency": "RUB"});
+            payment["captured_at"] = json!(text(SystemTime::now()));
+            payment["refundable"] = json!(true);
             payment.as_object_mut().unwrap().remove("confirmation");
         });
     }
@@ -194,6 +202,42 @@ impl YooKassa {
         id
     }
 
+    /// What the next POSTs of refunds meet, in turn.
+    pub(crate) fn fail_next_refunds(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.inner().refund_faults.extend(faults);
+    }
+
+    /// Where the next refund that is asked for stands, and why.
+    pub(crate) fn end_next_refund(&self, status: &str, reason: &str) {
+        self.inner().refund_ends.push_back((status.to_owned(), reason.to_owned()));
+    }
+
+    /// The keys and bodies of refunds that were posted.
+    pub(crate) fn refund_posts(&self) -> Vec<(String, Bytes)> {
+        self.inner().refund_posts.clone()
+    }
+
+    /// All refunds, the oldest first.
+    pub(crate) fn all_refunds(&self) -> Vec<Value> {
+        self.inner().refunds.clone()
+    }
+
+    /// A day has passed since the keys were used.
+    pub(crate) fn forget_refund_keys(&self) {
+        self.inner().refund_keys.clear();
+    }
+
+    /// Changes a refund by hand.
+    pub(crate) fn change_refund(&self, id: &str, change: impl FnOnce(&mut Value)) {
+        let mut inner = self.inner();
+        change(inner.refunds.iter_mut().find(|it| it["id"] == id).unwrap());
+    }
+
+    /// As if no refund had ever been made.
+    pub(crate) fn forget_refunds(&self) {
+        self.inner().refunds.clear();
+    }
+
     /// How a pending refund ends.
     pub(crate) fn end_refund(&self, id: &str, status: &str) {
         let mut inner = self.inner();
@@ -204,6 +248,11 @@ impl YooKassa {
     /// Makes a payment as old as a test needs it.
     pub(crate) fn set_created_at(&self, id: &str, moment: SystemTime) {
         self.change(id, |payment| payment["created_at"] = json!(text(moment)));
+    }
+
+    /// Makes the payment of money as old as a test needs it.
+    pub(crate) fn set_captured_at(&self, id: &str, moment: SystemTime) {
+        self.change(id, |payment| payment["captured_at"] = json!(text(moment)));
     }
 
     /// As if no payment had ever been made.
@@ -237,7 +286,7 @@ pub(crate) fn notification(event: &str, id: &str) -> String {
     json!({"type": "notification", "event": event, "object": object}).to_string()
 }
 
-fn text(moment: SystemTime) -> String {
+pub(crate) fn text(moment: SystemTime) -> String {
     OffsetDateTime::from(moment).format(&Rfc3339).unwrap()
 }
 
@@ -393,10 +442,110 @@ async fn read_refund(State(yookassa): State<YooKassa>, Path(id): Path<String>) -
     }
 }
 
-/// Newest first, all on one page.
-async fn list_refunds(State(yookassa): State<YooKassa>) -> Response {
-    let items: Vec<Value> = yookassa.inner().refunds.iter().rev().cloned().collect();
-    answer(200, &json!({"type": "list", "items": items}))
+async fn create_refund(
+    State(yookassa): State<YooKassa>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let key = headers.get("idempotence-key").and_then(|it| it.to_str().ok()).unwrap_or_default();
+    if !(1..=64).contains(&key.len()) {
+        return error(400, "invalid_request", Some("Idempotence-Key"));
+    }
+    let fault = {
+        let mut inner = yookassa.inner();
+        inner.refund_posts.push((key.to_owned(), body.clone()));
+        inner.refund_faults.pop_front()
+    };
+    match &fault {
+        Some(Fault::ErrorBefore) => return error(500, "internal_server_error", None),
+        Some(Fault::Refused(status, body)) => return answer(*status, body),
+        _ => {}
+    }
+    let made = yookassa.inner().make_refund(key, &body);
+    match fault {
+        Some(Fault::ErrorAfter) => error(500, "internal_server_error", None),
+        Some(Fault::Held(gate)) => {
+            gate.acquire().await.unwrap().forget();
+            made
+        }
+        _ => made,
+    }
+}
+
+fn kopecks(amount: &Value) -> i64 {
+    amount["value"].as_str().unwrap().replace('.', "").parse().unwrap()
+}
+
+impl Inner {
+    fn make_refund(&mut self, key: &str, body: &Bytes) -> Response {
+        if let Some((bytes, id)) = self.refund_keys.get(key) {
+            if bytes != body {
+                return error(400, "invalid_request", Some("Idempotence-Key"));
+            }
+            return answer(200, self.refunds.iter().find(|it| it["id"] == id.as_str()).unwrap());
+        }
+        let request: Value = serde_json::from_slice(body).unwrap();
+        assert_eq!(request["payment_id"].as_str().unwrap().len(), 36);
+        assert!(request["description"].as_str().unwrap().chars().count() <= 250);
+        assert!(request["metadata"].as_object().unwrap().values().all(Value::is_string));
+        let payment = self.payments.iter_mut().find(|it| it["id"] == request["payment_id"]);
+        let Some(payment) = payment.filter(|it| it["status"] == "succeeded") else {
+            return error(400, "invalid_request", Some("payment_id"));
+        };
+        let gone = self
+            .refunds
+            .iter()
+            .filter(|it| it["payment_id"] == request["payment_id"] && it["status"] != "canceled");
+        let gone: i64 = gone.map(|it| kopecks(&it["amount"])).sum();
+        let left = kopecks(&payment["amount"]) - gone - kopecks(&request["amount"]);
+        if left < 0 {
+            return error(400, "invalid_request", Some("amount.value"));
+        }
+        let end = self.refund_ends.pop_front();
+        let (status, reason) = end.unwrap_or_else(|| ("succeeded".to_owned(), String::new()));
+        let id = Uuid::now_v7().to_string();
+        let mut refund = json!({
+            "id": id, "payment_id": request["payment_id"], "status": status,
+            "amount": request["amount"], "created_at": text(SystemTime::now()),
+            "description": request["description"], "metadata": request["metadata"],
+        });
+        if !reason.is_empty() {
+            refund["cancellation_details"] = json!({"party": "yoo_money", "reason": reason});
+        }
+        payment["refundable"] = json!(left > 0 || status == "canceled");
+        self.refund_keys.insert(key.to_owned(), (body.clone(), id));
+        self.refunds.push(refund.clone());
+        answer(200, &refund)
+    }
+}
+
+/// Newest first, one a page, so that every reader turns pages.
+async fn list_refunds(
+    State(yookassa): State<YooKassa>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
+    let bound = |name| query.get(name).map(|it| OffsetDateTime::parse(it, &Rfc3339).unwrap());
+    let (from, to) = (bound("created_at.gte"), bound("created_at.lt"));
+    assert_eq!(query["limit"], "100");
+    let matches = |it: &&Value| {
+        let made = OffsetDateTime::parse(it["created_at"].as_str().unwrap(), &Rfc3339).unwrap();
+        from.is_none_or(|from| made >= from)
+            && to.is_none_or(|to| made < to)
+            && query.get("payment_id").is_none_or(|id| it["payment_id"] == id.as_str())
+    };
+    let matching: Vec<Value> =
+        yookassa.inner().refunds.iter().rev().filter(matches).cloned().collect();
+    answer(200, &page(&matching, query.get("cursor"), 1))
+}
+
+fn page(matching: &[Value], cursor: Option<&String>, size: usize) -> Value {
+    let start: usize = cursor.map_or(0, |it| it.parse().unwrap());
+    let items: Vec<_> = matching.iter().skip(start).take(size).collect();
+    let mut page = json!({"type": "list", "items": items});
+    if start + size < matching.len() {
+        page["next_cursor"] = json!((start + size).to_string());
+    }
+    page
 }
 
 async fn capture(
@@ -421,22 +570,17 @@ async fn list(
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
     let moment = |text: &str| OffsetDateTime::parse(text, &Rfc3339).unwrap();
-    let (from, to) = (moment(&query["created_at.gte"]), moment(&query["created_at.lt"]));
+    // By when they were made, or by when their money was taken.
+    let field = if query.contains_key("captured_at.gte") { "captured_at" } else { "created_at" };
+    let bound = |end: &str| moment(&query[&format!("{field}.{end}")]);
+    let (from, to) = (bound("gte"), bound("lt"));
     assert_eq!(query["limit"], "100");
     let mut inner = yookassa.inner();
     inner.lists += 1;
-    let matching: Vec<Value> = inner
-        .payments
-        .iter()
-        .rev()
-        .filter(|it| (from..to).contains(&moment(it["created_at"].as_str().unwrap())))
-        .cloned()
-        .collect();
-    let start: usize = query.get("cursor").map_or(0, |it| it.parse().unwrap());
-    let mut page =
-        json!({"type": "list", "items": matching.iter().skip(start).take(2).collect::<Vec<_>>()});
-    if start + 2 < matching.len() {
-        page["next_cursor"] = json!((start + 2).to_string());
-    }
-    answer(200, &page)
+    let matches = |it: &&Value| {
+        it[field].as_str().is_some_and(|text| (from..to).contains(&moment(text)))
+            && query.get("status").is_none_or(|status| it["status"] == status.as_str())
+    };
+    let matching: Vec<Value> = inner.payments.iter().rev().filter(matches).cloned().collect();
+    answer(200, &page(&matching, query.get("cursor"), 2))
 }

@@ -7,7 +7,7 @@ use super::SqliteStore;
 use crate::domain::{
     IdempotencyKey, PaymentId, Provider, ProviderRefundId, Timestamp, TopUp, TopUpId, UserId,
 };
-use crate::store::{Answer, Claim, OpenTopUps, Reversal, TopUps, rows};
+use crate::store::{Answer, Claim, OpenTopUps, Reversal, Reversals, SettledTopUps, TopUps, rows};
 
 fn read(row: &SqliteRow) -> Answer<TopUp> {
     rows::top_up!(row)
@@ -243,7 +243,7 @@ impl TopUps for SqliteStore {
     }
 
     async fn open_top_ups(&self, page: &OpenTopUps) -> Answer<Vec<TopUp>> {
-        let after = page.after.map(|place| (place.created_at.as_micros(), place.id.as_uuid()));
+        let after = page.after.map(|place| (place.at.as_micros(), place.id.as_uuid()));
         let rows = sqlx::query(concat!(
             "select ",
             rows::top_up_columns!(),
@@ -263,5 +263,55 @@ impl TopUps for SqliteStore {
         .fetch_all(&self.reader)
         .await?;
         rows.iter().map(read).collect()
+    }
+
+    async fn settled_top_ups(&self, page: &SettledTopUps) -> Answer<Vec<TopUp>> {
+        let after = page.after.map(|place| (place.at.as_micros(), place.id.as_uuid()));
+        let rows = sqlx::query(concat!(
+            "select ",
+            rows::top_up_columns!(),
+            " from top_ups t
+              where t.provider = $1
+                and t.state = 'settled'
+                and t.ended_at >= $2
+                and t.ended_at < $3
+                and (t.ended_at, t.id) > ($4, $5)
+              order by t.ended_at, t.id
+              limit $6"
+        ))
+        .bind(page.provider.as_str())
+        .bind(page.from.as_micros())
+        .bind(page.to.as_micros())
+        .bind(after.map_or(i64::MIN, |(ended_at, _)| ended_at))
+        .bind(after.map_or_else(uuid::Uuid::nil, |(_, id)| id))
+        .bind(page.limit)
+        .fetch_all(&self.reader)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn reversals_page(&self, page: &Reversals) -> Answer<Vec<Reversal>> {
+        let after = page.after.as_ref();
+        let rows = sqlx::query(concat!(
+            "select ",
+            rows::reversal_columns!(),
+            " from reversals v
+              where v.provider = $1
+                and v.created_at >= $2
+                and v.created_at < $3
+                and (v.created_at, v.user_id, v.refund_id) > ($4, $5, $6)
+              order by v.created_at, v.user_id, v.refund_id
+              limit $7"
+        ))
+        .bind(page.provider.as_str())
+        .bind(page.from.as_micros())
+        .bind(page.to.as_micros())
+        .bind(after.map_or(i64::MIN, |place| place.at.as_micros()))
+        .bind(after.map_or(0, |place| place.user.get()))
+        .bind(after.map_or("", |place| place.refund.as_str()))
+        .bind(page.limit)
+        .fetch_all(&self.reader)
+        .await?;
+        rows.iter().map(reversal).collect()
     }
 }

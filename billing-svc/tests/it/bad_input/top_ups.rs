@@ -20,6 +20,8 @@ pub(super) fn rows() -> Vec<Row> {
     rows.extend(reversals());
     rows.extend(ends());
     rows.extend(lists());
+    rows.extend(settled_lists());
+    rows.extend(reversal_lists());
     rows
 }
 
@@ -177,5 +179,63 @@ fn lists() -> Vec<Row> {
         let request = wire::ListOpenTopUpsRequest { opened_before: Some(moment), ..good() };
         rows.push(bad(rpc, "opened_before", &request));
     }
+    rows
+}
+
+fn settled_lists() -> Vec<Row> {
+    let rpc = "BillingService/ListSettledTopUps";
+    let good = || wire::ListSettledTopUpsRequest {
+        provider: "yookassa".into(),
+        ..wire::ListSettledTopUpsRequest::default()
+    };
+    let mut rows = Vec::new();
+    for provider in BAD_PROVIDERS {
+        let request = wire::ListSettledTopUpsRequest { provider: provider.to_owned(), ..good() };
+        rows.push(bad(rpc, "provider", &request));
+    }
+    for page_size in [-1, i32::MIN, 501, i32::MAX] {
+        rows.push(bad(rpc, "page_size", &wire::ListSettledTopUpsRequest { page_size, ..good() }));
+    }
+    for token in ["0", ".", "1.x", "x.00000000-0000-0000-0000-000000000000", "nul\0", "7"] {
+        let request = wire::ListSettledTopUpsRequest { page_token: token.to_owned(), ..good() };
+        rows.push(bad(rpc, "page_token", &request));
+    }
+    for moment in bad_moments() {
+        let request = wire::ListSettledTopUpsRequest { from: Some(moment), ..good() };
+        rows.push(bad(rpc, "from", &request));
+        let request = wire::ListSettledTopUpsRequest { to: Some(moment), ..good() };
+        rows.push(bad(rpc, "to", &request));
+    }
+    let now = Some(prost_types::Timestamp { seconds: 1, nanos: 0 });
+    rows.push(bad(rpc, "to", &wire::ListSettledTopUpsRequest { from: now, to: now, ..good() }));
+    rows
+}
+
+fn reversal_lists() -> Vec<Row> {
+    let rpc = "BillingService/ListReversals";
+    let good = || wire::ListReversalsRequest {
+        provider: "yookassa".into(),
+        ..wire::ListReversalsRequest::default()
+    };
+    let mut rows = Vec::new();
+    for provider in BAD_PROVIDERS {
+        let request = wire::ListReversalsRequest { provider: provider.to_owned(), ..good() };
+        rows.push(bad(rpc, "provider", &request));
+    }
+    for page_size in [-1, i32::MIN, 501, i32::MAX] {
+        rows.push(bad(rpc, "page_size", &wire::ListReversalsRequest { page_size, ..good() }));
+    }
+    for token in ["0", "..", "1.0.r", "1.42.", "x.42.r", "1.x.r", "1.42", "nul\0"] {
+        let request = wire::ListReversalsRequest { page_token: token.to_owned(), ..good() };
+        rows.push(bad(rpc, "page_token", &request));
+    }
+    for moment in bad_moments() {
+        let request = wire::ListReversalsRequest { from: Some(moment), ..good() };
+        rows.push(bad(rpc, "from", &request));
+        let request = wire::ListReversalsRequest { to: Some(moment), ..good() };
+        rows.push(bad(rpc, "to", &request));
+    }
+    let now = Some(prost_types::Timestamp { seconds: 1, nanos: 0 });
+    rows.push(bad(rpc, "to", &wire::ListReversalsRequest { from: now, to: now, ..good() }));
     rows
 }

@@ -8,7 +8,8 @@ use proto::billing::v1::{
     ExtendResponse, GetAccountRequest, GetAccountResponse, GetOperationRequest,
     GetOperationResponse, GetTopUpRequest, GetTopUpResponse, ListOpenTopUpsRequest,
     ListOpenTopUpsResponse, ListOperationsRequest, ListOperationsResponse, ListPricesRequest,
-    ListPricesResponse, ListStatementRequest, ListStatementResponse, OpenTopUpRequest,
+    ListPricesResponse, ListReversalsRequest, ListReversalsResponse, ListSettledTopUpsRequest,
+    ListSettledTopUpsResponse, ListStatementRequest, ListStatementResponse, OpenTopUpRequest,
     OpenTopUpResponse, Operation, OperationState, PaymentSource, Price, RecordTopUpPaymentRequest,
     RecordTopUpPaymentResponse, RedeemPromoCodeRequest, RedeemPromoCodeResponse, RefundRequest,
     RefundResponse, RegisterUserRequest, RegisterUserResponse, ReserveRequest, ReserveResponse,
@@ -274,6 +275,20 @@ impl BillingService for Fakes {
         &self,
         _: Request<ListOpenTopUpsRequest>,
     ) -> Answer<ListOpenTopUpsResponse> {
+        Err(not_called())
+    }
+
+    async fn list_settled_top_ups(
+        &self,
+        _: Request<ListSettledTopUpsRequest>,
+    ) -> Answer<ListSettledTopUpsResponse> {
+        Err(not_called())
+    }
+
+    async fn list_reversals(
+        &self,
+        _: Request<ListReversalsRequest>,
+    ) -> Answer<ListReversalsResponse> {
         Err(not_called())
     }
 

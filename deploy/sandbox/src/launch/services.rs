@@ -60,6 +60,7 @@ pub(super) fn all(config: &Config, settings: &Settings) -> anyhow::Result<Vec<Se
             .told("YOOKASSA_SHOP_ID", settings.shop_id.clone())
             .told("YOOKASSA_SECRET_KEY", settings.secret_key.clone())
             .told("YOOKASSA_RETURN_URL", format!("{base}/"))
+            .told("PAYMENTS_PUBLIC_URL", http(webhook))
             .told("YOOKASSA_API_URL", format!("{base}/yookassa/v3"))
             .told("RECEIPTS", if config.receipts { "on" } else { "off" }.to_owned())
             .told("RECEIPT_VAT_CODE", "1".to_owned())

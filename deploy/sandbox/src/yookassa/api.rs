@@ -200,11 +200,11 @@ impl YooKassa {
                     let new = request::refund(&body)?;
                     let is_whole = is_whole(books, &new.payment_id, new.amount);
                     let receipt = receipts::check(&body, new.amount, wanted, !is_whole)?;
-                    let (id, event) = books.refund(new, now)?;
+                    let (id, event) = books.refund(new, self.faults.strike_refund(), now)?;
                     if receipt.is_some() || is_whole {
                         books.keep_refund_receipt(&id, receipt, now);
                     }
-                    Ok((id, Some(event)))
+                    Ok((id, event))
                 }
                 ["payments", id, action] => step(books, (id, action), &body, now),
                 _ => Err(ApiError::not_found("Resource")),

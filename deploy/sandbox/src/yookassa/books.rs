@@ -16,12 +16,26 @@ use super::wire::{
     AuthorizationDetails, CancellationDetails, Card, Confirmation, Money, Payment, PaymentMethod,
     Recipient, Refund, Status, ThreeDSecure,
 };
-use crate::seen::timestamp;
+use crate::faults::RefundFault;
+use crate::seen::{parse_timestamp, timestamp};
 
 /// A user has an hour to pay with a card.
 const TIME_TO_PAY_MS: i64 = 3_600_000;
 /// A hold of a card lives for seven days.
 const HOLD_MS: i64 = 7 * 86_400_000;
+/// A refund that hangs is decided on the next day.
+const TIME_TO_DECIDE_MS: i64 = 86_400_000;
+/// The shop has taken too little today to pay back.
+const NO_FUNDS: &str = "insufficient_funds";
+/// Why a refund is refused, and by whom.
+const REFUND_REASONS: [(&str, &str); 6] = [
+    (NO_FUNDS, "yoo_money"),
+    ("general_decline", "refund_network"),
+    ("rejected_by_payee", "refund_network"),
+    ("rejected_by_timeout", "refund_network"),
+    ("yoo_money_account_closed", "yoo_money"),
+    ("payment_expired", "yoo_money"),
+];
 /// A key is forgotten a day after its first use.
 pub(super) const KEY_MS: i64 = 86_400_000;
 
@@ -144,51 +158,114 @@ impl Books {
         id
     }
 
-    /// Gives money back, at once, as a test shop does.
-    pub(super) fn refund(&mut self, new: NewRefund, now: i64) -> Result<(String, Event), ApiError> {
-        let stored = self.payments.get_mut(&new.payment_id).ok_or_else(ApiError::wrong_state)?;
-        let payment = &mut stored.payment;
+    /// Takes a refund in: it goes through at once, as in a test shop, unless it is to end otherwise.
+    pub(super) fn refund(
+        &mut self,
+        new: NewRefund,
+        end: Option<RefundFault>,
+        now: i64,
+    ) -> Result<(String, Option<Event>), ApiError> {
+        let stored = self.payments.get(&new.payment_id).ok_or_else(ApiError::wrong_state)?;
+        let payment = &stored.payment;
         if payment.status != Status::Succeeded {
             return Err(ApiError::wrong_state());
         }
         let refunded = payment.refunded_amount.unwrap_or_default().0;
-        if new.amount.0 > payment.amount.0 - refunded {
+        if new.amount.0 > payment.amount.0 - refunded - self.pending(&new.payment_id) {
             return Err(ApiError::invalid(
                 "amount.value",
                 "The amount is larger than what is left of the payment",
             ));
         }
-        let refunded = refunded + new.amount.0;
-        payment.refunded_amount = Some(Money(refunded));
-        payment.refundable = refunded < payment.amount.0;
         let refund = Refund {
             id: Uuid::now_v7().to_string(),
             payment_id: new.payment_id,
             amount: new.amount,
-            status: Status::Succeeded,
+            status: Status::Pending,
             created_at: timestamp(now),
             description: new.description,
             metadata: new.metadata,
+            cancellation_details: None,
         };
         let id = refund.id.clone();
+        self.refunds.insert(id.clone(), refund);
+        let event = match end {
+            Some(RefundFault::Pending) => None,
+            Some(RefundFault::Refuse) => {
+                self.refuse_refund(&id, NO_FUNDS)?;
+                None
+            }
+            None => Some(self.complete_refund(&id)?),
+        };
+        Ok((id, event))
+    }
+
+    /// A refund that was not decided goes through.
+    pub(super) fn complete_refund(&mut self, id: &str) -> Result<Event, ApiError> {
+        let refund = self.pending_refund(id)?;
+        refund.status = Status::Succeeded;
         let event = Event {
             name: "refund.succeeded".to_owned(),
-            object_id: id.clone(),
+            object_id: id.to_owned(),
             object: json!(refund),
         };
-        self.refunds.insert(id.clone(), refund);
-        Ok((id, event))
+        let (payment_id, amount) = (refund.payment_id.clone(), refund.amount);
+        if let Some(stored) = self.payments.get_mut(&payment_id) {
+            let payment = &mut stored.payment;
+            let refunded = payment.refunded_amount.unwrap_or_default().0 + amount.0;
+            payment.refunded_amount = Some(Money(refunded));
+            payment.refundable = refunded < payment.amount.0;
+        }
+        Ok(event)
+    }
+
+    /// A refund that was not decided is refused. No event tells of it.
+    pub(super) fn refuse_refund(&mut self, id: &str, reason: &str) -> Result<(), ApiError> {
+        let party = refund_party(reason)
+            .ok_or_else(|| ApiError::invalid("reason", "There is no such reason of refunds"))?;
+        let refund = self.pending_refund(id)?;
+        refund.status = Status::Canceled;
+        refund.cancellation_details =
+            Some(CancellationDetails { party: party.to_owned(), reason: reason.to_owned() });
+        Ok(())
+    }
+
+    fn pending_refund(&mut self, id: &str) -> Result<&mut Refund, ApiError> {
+        let refund = self.refunds.get_mut(id).ok_or_else(|| ApiError::not_found("Refund"))?;
+        if refund.status == Status::Pending { Ok(refund) } else { Err(ApiError::wrong_state()) }
+    }
+
+    /// What is asked back of a payment and not decided yet.
+    fn pending(&self, payment_id: &str) -> i64 {
+        let refunds = self.refunds.values();
+        let pending = refunds
+            .filter(|it| it.payment_id == payment_id && it.status == Status::Pending)
+            .map(|it| it.amount.0);
+        pending.sum()
+    }
+
+    /// Refunds that are decided by now, if nobody has done it.
+    fn overdue_refunds(&self, now: i64) -> impl Iterator<Item = &Refund> {
+        self.refunds.values().filter(move |refund| {
+            let created_ms = parse_timestamp(&refund.created_at).unwrap_or_default();
+            refund.status == Status::Pending && now - created_ms >= TIME_TO_DECIDE_MS
+        })
     }
 
     /// Ends what has run out of time, forgets keys of yesterday.
     pub(super) fn tick(&mut self, now: i64) -> Vec<Event> {
         self.keys.retain(|_, used| now - used.used_ms < KEY_MS);
-        self.payments.values_mut().filter_map(|stored| stored.run_out(now)).collect()
+        let mut events: Vec<_> =
+            self.payments.values_mut().filter_map(|stored| stored.run_out(now)).collect();
+        let refunds: Vec<_> = self.overdue_refunds(now).map(|refund| refund.id.clone()).collect();
+        events.extend(refunds.iter().filter_map(|id| self.complete_refund(id).ok()));
+        events
     }
 
     /// Whether [`tick`](Self::tick) has something to do.
     pub(super) fn is_due(&self, now: i64) -> bool {
         self.payments.values().any(|stored| stored.is_overdue(now))
+            || self.overdue_refunds(now).next().is_some()
             || self.keys.values().any(|used| now - used.used_ms >= KEY_MS)
     }
 
@@ -206,6 +283,15 @@ impl Books {
             tries: 0,
         });
     }
+}
+
+fn refund_party(reason: &str) -> Option<&'static str> {
+    REFUND_REASONS.iter().find(|(known, _)| *known == reason).map(|(_, party)| *party)
+}
+
+/// Every reason for which a refund can be refused.
+pub(super) fn refund_reasons() -> impl Iterator<Item = &'static str> {
+    REFUND_REASONS.iter().map(|(reason, _)| *reason)
 }
 
 fn confirm(new: NewConfirmation, id: &str, base: &str) -> (Confirmation, Option<String>) {

@@ -1,4 +1,5 @@
-//! `/_sandbox/payments` and `/_sandbox/yookassa`: tests play the user, and read what was seen.
+//! `/_sandbox/payments`, `/_sandbox/refunds` and `/_sandbox/yookassa`: tests play the user and the
+//! bank, and read what was seen.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::books::{Event, StoredPayment};
+use super::books::{self, Books, Event, StoredPayment};
 use super::cards;
 use super::error::ApiError;
 use super::request::NewRefund;
@@ -24,6 +25,10 @@ pub(super) fn routes(shop: &Arc<YooKassa>) -> Router {
     Router::new()
         .route("/_sandbox/payments", get(payments))
         .route("/_sandbox/payments/{id}/{action}", post(act))
+        // Beside the API, for scripts that know one address only.
+        .route("/yookassa/_sandbox/payments/{id}/{action}", post(act))
+        .route("/_sandbox/refunds", get(refunds))
+        .route("/_sandbox/refunds/{id}/{action}", post(decide))
         .route("/_sandbox/yookassa/seen", get(seen))
         .route("/_sandbox/yookassa/clock", get(clock).post(advance))
         .route("/_sandbox/yookassa/receipts", get(receipts))
@@ -96,6 +101,31 @@ async fn change_shop(State(shop): Shop, body: Bytes) -> Response {
     show_shop(State(shop)).await.into_response()
 }
 
+async fn refunds(State(shop): Shop) -> Json<Value> {
+    let refunds: Vec<_> =
+        shop.books.read(|books| books.refunds.values().rev().map(|refund| json!(refund)).collect());
+    Json(json!({ "refunds": refunds }))
+}
+
+/// The bank decides about a refund that is pending.
+async fn decide(
+    State(shop): Shop,
+    Path((id, action)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
+    let done = match action.as_str() {
+        "succeed" => shop.decide(&id, |books| books.complete_refund(&id).map(Some)),
+        "cancel" => refund_reason(&body).and_then(|reason| {
+            shop.decide(&id, |books| books.refuse_refund(&id, &reason).map(|()| None))
+        }),
+        _ => Err(refuse(StatusCode::NOT_FOUND, "actions are succeed and cancel")),
+    };
+    match done {
+        Ok(refund) => Json(refund).into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
 async fn seen(State(shop): Shop) -> Json<Value> {
     Json(json!({ "calls": shop.calls.all(), "notifications": shop.notifications.all() }))
 }
@@ -157,6 +187,23 @@ fn reason(body: &[u8]) -> Result<(String, String), Refusal> {
     }
 }
 
+/// `{"reason": "insufficient_funds"}`, or nothing for `general_decline`.
+fn refund_reason(body: &[u8]) -> Result<String, Refusal> {
+    let body: Value = if body.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(body)
+            .map_err(|_| refuse(StatusCode::BAD_REQUEST, "send {\"reason\": …} or nothing"))?
+    };
+    let reason = body.get("reason").and_then(Value::as_str).unwrap_or("general_decline");
+    if books::refund_reasons().any(|known| known == reason) {
+        return Ok(reason.to_owned());
+    }
+    let known: Vec<_> = books::refund_reasons().collect();
+    let error = format!("there is no such reason; there are {}", known.join(", "));
+    Err(refuse(StatusCode::BAD_REQUEST, &error))
+}
+
 /// `{"amount": "40.00"}`, or nothing for all that is left.
 fn amount(body: &[u8]) -> Result<Option<Money>, Refusal> {
     if body.is_empty() {
@@ -190,11 +237,33 @@ impl YooKassa {
                 metadata: None,
             };
             let is_whole = refund.amount == payment.amount;
-            let (refund_id, event) = books.refund(refund, now).map_err(|_| nothing_left())?;
+            let end = self.faults.strike_refund();
+            let (refund_id, event) = books.refund(refund, end, now).map_err(|_| nothing_left())?;
             if is_whole {
                 books.keep_refund_receipt(&refund_id, None, now);
             }
-            self.announce(books, &event);
+            if let Some(event) = event {
+                self.announce(books, &event);
+            }
+            books.object(id).ok_or_else(unknown)
+        })
+    }
+
+    /// Ends a refund that is pending.
+    fn decide(
+        &self,
+        id: &str,
+        act: impl FnOnce(&mut Books) -> Result<Option<Event>, ApiError>,
+    ) -> Result<Value, Refusal> {
+        self.books.write(|books| {
+            let unknown = || refuse(StatusCode::NOT_FOUND, "there is no such refund");
+            let status = books.refunds.get(id).ok_or_else(unknown)?.status.as_str();
+            let event = act(books).map_err(|_| {
+                refuse(StatusCode::CONFLICT, &format!("the refund is {status} already"))
+            })?;
+            if let Some(event) = event {
+                self.announce(books, &event);
+            }
             books.object(id).ok_or_else(unknown)
         })
     }

@@ -148,7 +148,7 @@ pub(super) enum Confirmation {
     },
 }
 
-/// Why a payment was canceled, and by whom.
+/// Why a payment or a refund was canceled, and by whom.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct CancellationDetails {
     pub(super) party: String,
@@ -181,6 +181,8 @@ pub(super) struct Refund {
     pub(super) description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) metadata: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cancellation_details: Option<CancellationDetails>,
 }
 
 #[cfg(test)]

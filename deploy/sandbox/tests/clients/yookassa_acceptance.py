@@ -125,6 +125,28 @@ def refunds(paid):
     assert [one.id for one in Refund.list({"payment_id": paid.id}).items] == [refund.id]
 
 
+def undecided_refunds(paid):
+    """Refunds that hang, and how they end; refused ones come with 200."""
+    part = {"payment_id": paid.id, "amount": {"value": "10.00", "currency": "RUB"}}
+    control("PATCH", "/_sandbox/faults", {"refunds": "pending", "refunds_count": 2})
+    first, second = Refund.create(part), Refund.create(part)
+    assert first.status == second.status == "pending"
+    assert str(Payment.find_one(paid.id).refunded_amount.value) == "40.00"
+    control("POST", f"/_sandbox/refunds/{first.id}/succeed")
+    control("POST", f"/_sandbox/refunds/{second.id}/cancel", {"reason": "rejected_by_payee"})
+    assert Refund.find_one(first.id).status == "succeeded"
+    second = Refund.find_one(second.id)
+    assert (second.status, second.cancellation_details.reason) == ("canceled", "rejected_by_payee")
+    assert str(Payment.find_one(paid.id).refunded_amount.value) == "50.00"
+    control("PATCH", "/_sandbox/faults", {"refunds": "refuse", "refunds_count": 1})
+    refused = Refund.create(part)
+    assert (refused.status, refused.cancellation_details.reason) == ("canceled", "insufficient_funds")
+    assert [one.status for one in Refund.list({"payment_id": paid.id, "status": "canceled"}).items] == [
+        "canceled",
+        "canceled",
+    ]
+
+
 def lists_and_refusals(paid):
     first = Payment.list({"limit": 2})
     assert first.type == "list" and len(first.items) == 2 and first.next_cursor
@@ -235,6 +257,7 @@ def main():
     paid = payments()
     two_stages(paid)
     refunds(paid)
+    undecided_refunds(paid)
     lists_and_refusals(paid)
     faults()
     receipts()

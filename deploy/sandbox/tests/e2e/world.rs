@@ -191,6 +191,14 @@ impl World {
         self.children.insert(process, child);
     }
 
+    /// Runs a command of payment-gateway as an operator would; answers with its exit code and what it
+    /// said.
+    pub(crate) fn payments_command(&self, words: &[&str]) -> (Option<i32>, String) {
+        let output = self.command(Process::Payments).args(words).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    }
+
     fn log_file(&self, process: Process) -> PathBuf {
         self.folder.path().join(format!("{}.log", process.binary()))
     }

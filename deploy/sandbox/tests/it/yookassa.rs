@@ -53,6 +53,13 @@ impl Outside {
         (answer.status(), answer.json().await.unwrap())
     }
 
+    /// The bank decides about a refund.
+    async fn decide(&self, id: &str, action: &str, body: &Value) -> (StatusCode, Value) {
+        let url = format!("{}/_sandbox/refunds/{id}/{action}", self.url);
+        let answer = self.http.post(url).json(body).send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap())
+    }
+
     async fn later(&self, seconds: i64) {
         let url = format!("{}/_sandbox/yookassa/clock", self.url);
         let body = json!({ "advance_seconds": seconds });
@@ -320,6 +327,107 @@ async fn refunds_add_up_to_the_payment_and_no_further() {
         })
         .count();
     assert_eq!(refunds, 2);
+}
+
+/// A payment of 100 ₽ that was paid, and the switch for the refunds that follow.
+async fn paid_with(outside: &Outside, refunds: Value) -> String {
+    let id = outside.created("k1", &order("100.00")).await;
+    outside.play(&id, "pay").await;
+    outside.switch(json!({ "refunds": refunds })).await;
+    id
+}
+
+fn back(payment_id: &str, value: &str) -> Value {
+    json!({
+        "payment_id": payment_id, "amount": { "value": value, "currency": "RUB" },
+        "description": "Оплачено дважды", "metadata": { "refund_key": "1" },
+    })
+}
+
+#[tokio::test]
+async fn a_refund_that_hangs_holds_its_money_and_ends_one_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let (receiver, hook) = Receiver::start(0, StatusCode::OK).await;
+    let outside = Outside::start(folder.path(), &hook).await;
+    let id = paid_with(&outside, json!("pending")).await;
+
+    let (_, first) = outside.yookassa("refunds", "r1", &back(&id, "40.00")).await;
+    let (too_much, _) = outside.yookassa("refunds", "r2", &back(&id, "60.01")).await;
+    let (_, second) = outside.yookassa("refunds", "r3", &back(&id, "60.00")).await;
+    let name = |refund: &Value| refund["id"].as_str().unwrap().to_owned();
+    let (first, second) = (name(&first), name(&second));
+    let (_, waiting) = outside.asked(&format!("payments/{id}")).await;
+    let (done, first_now) = outside.decide(&first, "succeed", &Value::Null).await;
+    let reason = json!({ "reason": "rejected_by_timeout" });
+    let (refused, second_now) = outside.decide(&second, "cancel", &reason).await;
+    let (again, _) = outside.decide(&second, "succeed", &Value::Null).await;
+    let (unknown, _) = outside.decide(&id, "succeed", &Value::Null).await;
+    let (wrong, _) = outside.decide(&first, "cancel", &json!({ "reason": "bad_mood" })).await;
+    let (_, after) = outside.asked(&format!("payments/{id}")).await;
+    let (_, list) = outside.asked(&format!("refunds?payment_id={id}&status=canceled")).await;
+
+    assert_eq!(too_much, StatusCode::BAD_REQUEST);
+    assert_eq!(waiting.get("refunded_amount"), None);
+    assert_eq!((done, &first_now["status"]), (StatusCode::OK, &json!("succeeded")));
+    assert_eq!(first_now["metadata"]["refund_key"], "1");
+    assert_eq!((refused, &second_now["status"]), (StatusCode::OK, &json!("canceled")));
+    assert_eq!(
+        second_now["cancellation_details"],
+        json!({ "party": "refund_network", "reason": "rejected_by_timeout" })
+    );
+    assert_eq!(
+        (again, unknown, wrong),
+        (StatusCode::CONFLICT, StatusCode::NOT_FOUND, StatusCode::BAD_REQUEST)
+    );
+    assert_eq!(after["refunded_amount"]["value"], "40.00");
+    assert_eq!(after["refundable"], true);
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+    [&first_now, &second_now, &after, &list].into_iter().for_each(holds_no_null);
+    until("two notifications", || async { receiver.events().len() == 2 }).await;
+    assert_eq!(receiver.bodies().last().unwrap()["event"], "refund.succeeded");
+}
+
+#[tokio::test]
+async fn a_refund_that_hangs_is_decided_on_the_next_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let (receiver, hook) = Receiver::start(0, StatusCode::OK).await;
+    let outside = Outside::start(folder.path(), &hook).await;
+    let id = paid_with(&outside, json!("pending")).await;
+    let (_, refund) = outside.yookassa("refunds", "r1", &back(&id, "40.00")).await;
+    let refund = refund["id"].as_str().unwrap();
+
+    outside.later(86_400).await;
+
+    until("it went through", || async {
+        outside.asked(&format!("refunds/{refund}")).await.1["status"] == "succeeded"
+    })
+    .await;
+    until("the shop is told", || async {
+        receiver.bodies().iter().any(|body| body["object"]["id"] == refund)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_refund_is_answered_with_200_and_told_by_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let (receiver, hook) = Receiver::start(0, StatusCode::OK).await;
+    let outside = Outside::start(folder.path(), &hook).await;
+    let id = paid_with(&outside, json!("refuse")).await;
+
+    let (status, refused) = outside.yookassa("refunds", "r1", &back(&id, "40.00")).await;
+    outside.switch(json!({ "refunds": null })).await;
+    let (_, rest) = outside.yookassa("refunds", "r2", &back(&id, "100.00")).await;
+
+    assert_eq!((status, &refused["status"]), (StatusCode::OK, &json!("canceled")));
+    assert_eq!(
+        refused["cancellation_details"],
+        json!({ "party": "yoo_money", "reason": "insufficient_funds" })
+    );
+    assert_eq!(rest["status"], "succeeded");
+    until("the other is told", || async { receiver.events().len() == 2 }).await;
+    let told = receiver.bodies();
+    assert!(told.iter().all(|body| body["object"]["id"] != refused["id"]), "{told:?}");
 }
 
 #[tokio::test]
