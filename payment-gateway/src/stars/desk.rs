@@ -44,7 +44,7 @@ pub struct Told {
 #[derive(Clone, Debug)]
 pub enum Confirmed {
     /// Credited, now or before.
-    Settled(TopUp),
+    Settled(Box<TopUp>),
     /// To be given back; says why.
     GiveBack(&'static str),
 }
@@ -145,12 +145,12 @@ impl Stars {
         };
         if is_paid_by(&top_up, &told.charge) {
             log_step(&top_up, Some(&told.charge), "repeated", "stars: top-up was settled before");
-            return Ok(Confirmed::Settled(top_up));
+            return Ok(Confirmed::Settled(Box::new(top_up)));
         }
         match self.billing.settle(&top_up, &told.charge, told.paid.clone()).await {
             Ok(_balance) => {
                 log_step(&top_up, Some(&told.charge), "settled", "stars: top-up settled");
-                Ok(Confirmed::Settled(top_up))
+                Ok(Confirmed::Settled(Box::new(top_up)))
             }
             Err(error) => match mismatch(&error) {
                 Some(reason) => Ok(Confirmed::GiveBack(reason)),
