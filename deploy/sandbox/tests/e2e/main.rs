@@ -19,6 +19,7 @@ mod modes;
 mod kills;
 mod lost_answers;
 mod money_back;
+mod payments_campaign;
 mod receipts;
 mod outage;
 mod stars;

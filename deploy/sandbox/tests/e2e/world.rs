@@ -234,6 +234,15 @@ impl World {
         child.wait().unwrap();
     }
 
+    /// Ends the sandbox in good order: the world outside forgets nothing, and a killed sandbox forgets
+    /// what it has not written yet.
+    pub(crate) fn stop_sandbox(&mut self) {
+        let mut child = self.children.remove(&Process::Sandbox).unwrap();
+        let told = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        assert!(told.success());
+        child.wait().unwrap();
+    }
+
     /// Starts a killed process again, on what it left.
     pub(crate) async fn restart(&mut self, process: Process) {
         self.spawn(process);
@@ -300,6 +309,11 @@ impl World {
         let path = format!("/telegram/bot{BOT_TOKEN}/refundStarPayment");
         let refund = json!({ "user_id": person.id, "telegram_payment_charge_id": charge });
         self.post(&path, refund).await;
+    }
+
+    /// Where payment-gateway is called.
+    pub(crate) fn payments_url(&self) -> String {
+        self.settings["PAYMENTS_URL"].clone()
     }
 
     /// The address to which YooKassa sends its notifications.
