@@ -62,6 +62,13 @@ fn a_missing_or_wrong_setting_is_one_line_that_names_it_and_shows_no_value() {
         {
             command.env(required, "1");
         }
+        // Somebody on this machine may be using the bot.
+        for listen in ["BILLING", "PAYMENTS", "PAYMENTS_HTTP", "MEDIA"] {
+            command.env(format!("{listen}_LISTEN"), "127.0.0.1:0");
+        }
+        for admin in ["BILLING", "PAYMENTS", "MEDIA", "BOT"] {
+            command.env(format!("{admin}_ADMIN_LISTEN"), "127.0.0.1:0");
+        }
         command.env("YOOKASSA_RETURN_URL", "https://example.com/").env(variable, value);
 
         let ended = command.output().unwrap();
