@@ -83,6 +83,14 @@ impl Process {
     }
 
     /// kill -9, and what it had said.
+    /// Asks it to end, and waits until it has.
+    pub(crate) async fn end(mut self) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").arg(pid).status().await.unwrap().success());
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        assert!(ended.expect("it ends by itself").unwrap().success());
+    }
+
     pub(crate) async fn kill(mut self) -> Vec<String> {
         self.child.kill().await.unwrap();
         self.log.await.unwrap()
@@ -158,6 +166,22 @@ async fn what_is_committed_comes_into_the_sqlite_file_beside_the_writer() {
     }
     process.kill().await;
     database.drop().await;
+}
+
+#[tokio::test]
+async fn a_clean_end_leaves_everything_in_the_sqlite_file() {
+    let database = TestDatabase::create(Engine::Sqlite).await;
+    let process = Process::start(&database).await;
+    for user_id in 1..=40 {
+        let request = wire::RegisterUserRequest { user_id, profile: None };
+        process.billing.register_user(request).await.unwrap();
+    }
+
+    process.end().await;
+
+    // The file alone, as an operator copies it.
+    let copy = database.copy().await;
+    assert_eq!(accounts_in(&copy.url).await.unwrap(), 40);
 }
 
 async fn accounts_in(url: &str) -> sqlx::Result<i64> {

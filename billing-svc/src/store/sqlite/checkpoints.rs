@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, SqliteConnection};
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tokio::task::JoinHandle;
 
 /// Often enough that little is left to the writer under load.
@@ -19,10 +19,11 @@ const COMMITS_MIN: u32 = 16;
 /// After a failure, such as a full disk. The writer checkpoints too, so nothing depends on this.
 const REST: Duration = Duration::from_secs(30);
 
-/// Runs until it is dropped or ended.
+/// Runs until it is dropped or closed.
 #[derive(Debug)]
 pub(super) struct Checkpoints {
     commits: Arc<AtomicU32>,
+    connection: SqlitePool,
     running: JoinHandle<()>,
 }
 
@@ -30,8 +31,9 @@ impl Checkpoints {
     /// Begins, on a connection of its own.
     pub(super) fn begin(options: SqliteConnectOptions) -> Self {
         let commits = Arc::new(AtomicU32::new(0));
-        let running = tokio::spawn(run(options, Arc::clone(&commits)));
-        Self { commits, running }
+        let connection = SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options);
+        let running = tokio::spawn(run(connection.clone(), Arc::clone(&commits)));
+        Self { commits, connection, running }
     }
 
     /// Counts a commit.
@@ -39,37 +41,31 @@ impl Checkpoints {
         self.commits.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Ends; a checkpoint under way may be broken off at any point.
-    pub(super) fn end(&self) {
+    /// Ends, and waits until the connection is closed: the last one that closes, which the writer
+    /// has to be, puts all that is in the log into the file.
+    pub(super) async fn close(&self) {
         self.running.abort();
+        self.connection.close().await;
     }
 }
 
 impl Drop for Checkpoints {
     fn drop(&mut self) {
-        self.end();
+        self.running.abort();
     }
 }
 
-async fn run(options: SqliteConnectOptions, commits: Arc<AtomicU32>) {
-    loop {
-        if let Err(error) = checkpoint_while_busy(&options, &commits).await {
-            tracing::warn!(error.cause = %error, "checkpoint failed, the writer goes on with them");
-        }
-        tokio::time::sleep(REST).await;
-    }
-}
-
-async fn checkpoint_while_busy(
-    options: &SqliteConnectOptions,
-    commits: &AtomicU32,
-) -> sqlx::Result<()> {
-    let mut connection: SqliteConnection = options.connect().await?;
+async fn run(connection: SqlitePool, commits: Arc<AtomicU32>) {
     loop {
         tokio::time::sleep(EVERY).await;
-        if commits.load(Ordering::Relaxed) >= COMMITS_MIN {
-            commits.store(0, Ordering::Relaxed);
-            sqlx::query("pragma wal_checkpoint(passive)").execute(&mut connection).await?;
+        if commits.load(Ordering::Relaxed) < COMMITS_MIN {
+            continue;
+        }
+        commits.store(0, Ordering::Relaxed);
+        let done = sqlx::query("pragma wal_checkpoint(passive)").execute(&connection).await;
+        if let Err(error) = done {
+            tracing::warn!(error.cause = %error, "checkpoint failed, the writer goes on with them");
+            tokio::time::sleep(REST).await;
         }
     }
 }

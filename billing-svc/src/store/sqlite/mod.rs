@@ -157,7 +157,7 @@ impl Engine for SqliteStore {
     }
 
     async fn close(&self) {
-        self.checkpoints.end();
+        self.checkpoints.close().await;
         self.reader.close().await;
         self.reports.close().await;
         self.writer.close().await;
