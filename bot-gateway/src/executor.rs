@@ -170,6 +170,7 @@ impl Inner {
                     tracing::error!("a payment cannot be read; it stays in the inbox");
                     return;
                 }
+                tracing::warn!("update dropped");
                 return self.strike_off(update, None).await;
             };
             let is_owed = stars::is_owed(&parsed);
@@ -323,11 +324,11 @@ impl Inner {
 /// Reads an update; nothing where this version cannot.
 fn read(body: &str) -> Option<Update> {
     let Ok(parsed) = serde_json::from_str::<Update>(body) else {
-        tracing::warn!("update cannot be read, dropped");
+        tracing::warn!("update cannot be read");
         return None;
     };
     if let UpdateKind::Error(_) = parsed.kind {
-        tracing::warn!("update is of a kind that this version does not know, dropped");
+        tracing::warn!("update is of a kind that this version does not know");
         return None;
     }
     Some(parsed)

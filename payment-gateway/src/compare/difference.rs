@@ -50,18 +50,6 @@ impl Kind {
             Self::NotRefunded => "not_refunded",
         }
     }
-
-    /// Whether doing what should have been done before is harmless and enough.
-    pub fn can_be_mended(self) -> bool {
-        match self {
-            Self::NotCredited | Self::NotReversed => true,
-            Self::NoTopUp
-            | Self::PaymentDiffers
-            | Self::NotPaid
-            | Self::RefundDiffers
-            | Self::NotRefunded => false,
-        }
-    }
 }
 
 impl fmt::Display for Kind {

@@ -29,8 +29,8 @@ use crate::domain::Timestamp;
 /// Two connections write batches; the others are for when one has fallen silent, and takes its time
 /// to end.
 const BATCHES: u32 = 4;
-/// Lend and acknowledge events.
-const WRITERS: u32 = 2;
+/// What is written past the batches: events lent and acknowledged, promo codes, heads of chains.
+const SMALL_WRITES: u32 = 2;
 const READERS: u32 = 8;
 /// A caller gives up after ten seconds; waiting longer for a connection helps nobody.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,7 +67,7 @@ impl PostgresStore {
         };
         let batches = pool(BATCHES).connect_with(options.clone().options(LOOK_UPS));
         let batches = batches.await.map_err(OpenError::Unreachable)?;
-        let writer = pool(WRITERS).connect_lazy_with(options.clone());
+        let writer = pool(SMALL_WRITES).connect_lazy_with(options.clone());
         let reader = pool(READERS).connect_lazy_with(options.clone());
         let patient = format!("{}s", STATS_TIMEOUT.as_secs());
         let reports = pool(STATS_CONNECTIONS).connect_lazy_with(options.options([

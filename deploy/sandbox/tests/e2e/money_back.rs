@@ -3,14 +3,11 @@
 use rstest::rstest;
 use serde_json::json;
 
+use crate::person::Person;
 use crate::world::{Engine, World};
 
-#[rstest]
-#[case::sqlite(Engine::Sqlite)]
-#[case::postgres(Engine::Postgres)]
-#[tokio::test]
-async fn a_refund_in_the_merchant_profile_takes_the_credit_back_once(#[case] engine: Engine) {
-    let world = World::start(engine).await;
+/// A person who has paid 100 ₽, where their chat begins, and the payment.
+async fn person_who_has_paid(world: &World) -> (Person, i64, String) {
     let person = world.person().await;
     let start = person.say("/start").await;
     person.hears(start, "Создать").await;
@@ -19,6 +16,16 @@ async fn a_refund_in_the_merchant_profile_takes_the_credit_back_once(#[case] eng
     let payment = person.payment_link().await;
     world.pay(&payment).await;
     person.hears(start, "пополнен").await;
+    (person, start, payment)
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn a_refund_in_the_merchant_profile_takes_the_credit_back_once(#[case] engine: Engine) {
+    let world = World::start(engine).await;
+    let (person, start, payment) = person_who_has_paid(&world).await;
 
     // A part of it is told twice at once; of the rest nobody is told.
     world.faults(json!({ "notifications": "double" })).await;
@@ -41,14 +48,7 @@ async fn a_refund_in_the_merchant_profile_takes_the_credit_back_once(#[case] eng
 #[tokio::test]
 async fn an_operator_refunds_once_and_both_sides_agree(#[case] engine: Engine) {
     let world = World::start(engine).await;
-    let person = world.person().await;
-    let start = person.say("/start").await;
-    person.hears(start, "Создать").await;
-    person.tap("Оплатить / Баланс").await;
-    person.tap("100 ₽").await;
-    let payment = person.payment_link().await;
-    world.pay(&payment).await;
-    person.hears(start, "пополнен").await;
+    let (person, start, _) = person_who_has_paid(&world).await;
     let payments = world.get("/_sandbox/payments").await;
     let top_up = payments["payments"][0]["metadata"]["top_up_id"].as_str().unwrap().to_owned();
     let user = person.id.to_string();

@@ -17,7 +17,7 @@ use tonic::transport::Channel;
 
 use crate::world::{Engine, PATIENCE, Process, World};
 
-const USERS: i64 = 20;
+const USERS: u64 = 20;
 const PAYMENTS: u64 = 100;
 
 const API_FAULTS: [&str; 6] =
@@ -150,7 +150,7 @@ async fn campaign_of_payments_loses_and_doubles_no_kopeck(#[case] engine: Engine
     println!("PROPERTY_SEED={seed}");
     let mut dice = Dice(seed);
     let mut world = World::start(engine).await;
-    for user_id in 1..=USERS {
+    for user_id in users() {
         let register = RegisterUserRequest { user_id, profile: None };
         world.billing.register_user(register).await.unwrap();
     }
@@ -172,7 +172,7 @@ async fn campaign_of_payments_loses_and_doubles_no_kopeck(#[case] engine: Engine
                     sandbox: world.sandbox.clone(),
                     dice: dice.for_another(),
                 };
-                let user_id = i64::try_from(1 + dice.below(20)).unwrap();
+                let user_id = i64::try_from(1 + dice.below(USERS)).unwrap();
                 tokio::spawn(payer.pay(user_id, format!("test:{round}:{number}")))
             })
             .collect();
@@ -209,6 +209,10 @@ async fn campaign_of_payments_loses_and_doubles_no_kopeck(#[case] engine: Engine
     world.check_books().await;
 }
 
+fn users() -> std::ops::RangeInclusive<i64> {
+    1..=i64::try_from(USERS).unwrap()
+}
+
 /// Users who never came back.
 async fn expire_what_waits(world: &World) {
     for payment in all_payments(world).await {
@@ -225,7 +229,7 @@ async fn all_payments(world: &World) -> Vec<Value> {
 
 /// What each user has paid at YooKassa, less what went back there, in kopecks.
 async fn owed(world: &World) -> BTreeMap<i64, i64> {
-    let mut owed: BTreeMap<i64, i64> = (1..=USERS).map(|user| (user, 0)).collect();
+    let mut owed: BTreeMap<i64, i64> = users().map(|user| (user, 0)).collect();
     for payment in all_payments(world).await {
         let user = payment["metadata"]["user_id"].as_str().unwrap().parse().unwrap();
         let kopecks = |amount: &Value| match amount["value"].as_str() {
@@ -243,7 +247,7 @@ async fn owed(world: &World) -> BTreeMap<i64, i64> {
 /// What each user has in billing.
 async fn had(world: &World) -> BTreeMap<i64, i64> {
     let mut had = BTreeMap::new();
-    for user in 1..=USERS {
+    for user in users() {
         had.insert(user, world.account(user).await.balance_kopecks);
     }
     had
