@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use proto::billing::v1::event::What;
 use proto::billing::v1::{
-    AckEventsRequest, Event, EventId, Operation, OperationState, TopUpSettled, WatchEventsResponse,
+    AckEventsRequest, Event, EventId, Operation, OperationState, TopUp, TopUpSettled,
+    WatchEventsResponse,
 };
 use proto::service::shutdown::Shutdown;
 use teloxide::types::{ChatId, MessageId};
@@ -91,6 +92,10 @@ async fn deliver(app: &App, event: &Event) -> Result<(), HandlerError> {
 async fn tell(app: &App, event: &Event) -> Result<(), HandlerError> {
     match &event.what {
         Some(What::TopUpSettled(settled)) => tell_top_up(app, event.user_id, settled).await,
+        Some(What::TopUpCancelled(cancelled)) => {
+            let Some(top_up) = &cancelled.top_up else { return Ok(()) };
+            tell_cancelled(app, event.user_id, top_up).await
+        }
         Some(What::OperationExpired(expired)) => {
             let Some(operation) = &expired.operation else { return Ok(()) };
             tell_expired(app, operation).await
@@ -155,6 +160,29 @@ async fn tell_top_up(app: &App, user_id: i64, settled: &TopUpSettled) -> Result<
         && let Err(error) = app.telegram.remove_buttons(chat, MessageId(message)).await
     {
         tracing::debug!(error.cause = %error, "buttons of a paid link stay");
+    }
+    Ok(())
+}
+
+/// Why a payment came to nothing, unless the user asked and was told. A link that nobody paid is
+/// no news: its message says that it is of no use any more.
+async fn tell_cancelled(app: &App, user_id: i64, top_up: &TopUp) -> Result<(), HandlerError> {
+    let chat = ChatId(user_id);
+    let amount = Kopecks::new(top_up.credited_kopecks);
+    let key = told::declined(&top_up.top_up_id);
+    let link = app.store.top_up_message(&top_up.top_up_id).await?.map(MessageId);
+    let is_news = !text::cancellations::is_unpaid(&top_up.cancel_reason);
+    if is_news && !app.store.was_told(&key).await? {
+        let said = text::cancellations::declined(amount, &top_up.cancel_reason);
+        app.telegram.send(chat, &said, Some(keyboard::amounts())).await?;
+        app.store.keep_told(&key).await?;
+    }
+    if let Some(message) = link {
+        let said = text::cancellations::link_over(amount);
+        let again = (!is_news).then(keyboard::amounts);
+        if let Err(error) = app.telegram.edit(chat, message, &said, again).await {
+            tracing::debug!(error.cause = %error, "text of a dead link stays");
+        }
     }
     Ok(())
 }

@@ -5,6 +5,11 @@ pub fn top_up(top_up_id: &str) -> String {
     format!("top_up:{top_up_id}")
 }
 
+/// A top-up ended without money.
+pub fn declined(top_up_id: &str) -> String {
+    format!("declined:{top_up_id}")
+}
+
 /// An event of billing.
 pub fn event(user_id: i64, number: i64) -> String {
     format!("event:{user_id}:{number}")

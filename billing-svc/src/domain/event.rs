@@ -10,6 +10,8 @@ pub type EventNumber = i64;
 pub enum EventKind {
     /// A top-up was credited; with the balance right after.
     TopUpSettled(TopUp, Balance),
+    /// A top-up ended without money.
+    TopUpCancelled(TopUp),
     /// A hold ran out of time.
     OperationExpired(Operation),
     /// A hold that had expired was committed after all.
@@ -32,6 +34,7 @@ impl EventKind {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::TopUpSettled(..) => "top_up_settled",
+            Self::TopUpCancelled(_) => "top_up_cancelled",
             Self::OperationExpired(_) => "operation_expired",
             Self::OperationCommittedLate(_) => "operation_committed_late",
             Self::OperationRefunded(..) => "operation_refunded",
@@ -45,9 +48,9 @@ impl EventKind {
     /// What it is about.
     pub fn subject(&self) -> Subject {
         match self {
-            Self::TopUpSettled(top_up, _) | Self::TopUpReversed(top_up, ..) => {
-                Subject::TopUp(top_up.id)
-            }
+            Self::TopUpSettled(top_up, _)
+            | Self::TopUpCancelled(top_up)
+            | Self::TopUpReversed(top_up, ..) => Subject::TopUp(top_up.id),
             Self::OperationExpired(operation)
             | Self::OperationCommittedLate(operation)
             | Self::OperationRefunded(operation, _)
@@ -60,6 +63,7 @@ impl EventKind {
     pub fn amount(&self) -> i64 {
         match self {
             Self::TopUpSettled(..)
+            | Self::TopUpCancelled(_)
             | Self::OperationExpired(_)
             | Self::OperationCommittedLate(_) => 0,
             Self::OperationRefunded(_, amount)
@@ -76,7 +80,8 @@ impl EventKind {
             Self::TopUpSettled(_, balance)
             | Self::TopUpReversed(_, _, balance)
             | Self::BalanceAdjusted(_, balance) => *balance,
-            Self::OperationExpired(_)
+            Self::TopUpCancelled(_)
+            | Self::OperationExpired(_)
             | Self::OperationCommittedLate(_)
             | Self::OperationRefunded(..)
             | Self::OperationRefundedInPart(..)
@@ -118,6 +123,7 @@ impl EventKind {
     ) -> Option<Self> {
         match stored {
             "top_up_settled" => Some(Self::TopUpSettled(top_up.as_it_was_settled(), balance_after)),
+            "top_up_cancelled" => Some(Self::TopUpCancelled(top_up.as_it_was_cancelled())),
             "top_up_reversed" => Some(Self::TopUpReversed(top_up.clone(), amount, balance_after)),
             _ => None,
         }

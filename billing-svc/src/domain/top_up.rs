@@ -165,6 +165,12 @@ impl TopUp {
         }
     }
 
+    /// The top-up as it was when it was cancelled; its money may have come since.
+    #[must_use]
+    pub fn as_it_was_cancelled(&self) -> Self {
+        Self { state: TopUpState::Cancelled, bonus_kopecks: 0, ..self.as_it_was_settled() }
+    }
+
     /// Whether `payment` may be the payment of this top-up.
     pub fn accepts(&self, payment: &PaymentId) -> Result<(), TopUpError> {
         match &self.payment {

@@ -255,6 +255,9 @@ pub(super) fn event(event: Event) -> wire::Event {
             top_up: Some(top_up(settled)),
             balance_after_kopecks: balance.get(),
         }),
+        EventKind::TopUpCancelled(cancelled) => {
+            What::TopUpCancelled(wire::TopUpCancelled { top_up: Some(top_up(cancelled)) })
+        }
         EventKind::OperationExpired(expired) => {
             What::OperationExpired(wire::OperationExpired { operation: Some(operation(expired)) })
         }

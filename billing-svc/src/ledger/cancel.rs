@@ -4,7 +4,7 @@ use super::BillingError;
 use super::books::Books;
 use super::decision::{Decided, Decision, Line};
 use super::needs::Needs;
-use crate::domain::{Subject, TopUp, TopUpId, TopUpState, TopUpStep, UserId};
+use crate::domain::{EventKind, Subject, TopUp, TopUpId, TopUpState, TopUpStep, UserId};
 
 /// Cancels a top-up.
 #[derive(Debug)]
@@ -42,6 +42,7 @@ impl Decision for Cancel {
                 top_up.cancel_reason = Some(self.reason.clone());
                 top_up.ended_at = Some(books.now);
                 books.put_top_up(top_up.clone());
+                books.emit(self.user, EventKind::TopUpCancelled(top_up.clone()))?;
                 Ok(Decided::Done(top_up))
             }
         }

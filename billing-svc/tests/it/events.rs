@@ -46,6 +46,7 @@ async fn acknowledge(app: &App, events: &[&wire::Event]) {
 fn kind(event: &wire::Event) -> &'static str {
     match event.what.as_ref().unwrap() {
         What::TopUpSettled(_) => "settled",
+        What::TopUpCancelled(_) => "cancelled",
         What::OperationExpired(_) => "expired",
         What::OperationCommittedLate(_) => "committed late",
         What::OperationRefunded(_) => "refunded",
@@ -285,5 +286,34 @@ async fn an_event_says_how_things_were_whatever_has_happened_since(
     let What::TopUpReversed(reversed) = reversed else { panic!("{reversed:?}") };
     let now = reversed.top_up.as_ref().unwrap();
     assert_eq!((reversed.reversed_kopecks, now.refunded_minor_units), (500, 500));
+    app.finish().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_cancelled_top_up_is_told_once_with_its_reason_also_when_its_money_came_later(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = App::with_anna(engine).await;
+    let top_up = app.open_top_up(ANNA, 2 * PRICE, "pay:1").await;
+    let cancelled = app.cancel(&top_up).await.unwrap();
+    app.cancel(&top_up).await.unwrap();
+    app.settle(&top_up, "late-payment").await.unwrap();
+
+    let mut stream = watch(&app).await;
+    let first = next(&mut stream).await;
+    acknowledge(&app, &[&first]).await;
+    let second = next(&mut stream).await;
+    acknowledge(&app, &[&second]).await;
+
+    let Some(What::TopUpCancelled(told)) = &first.what else { panic!("{first:?}") };
+    let told = told.top_up.as_ref().unwrap();
+    assert_eq!(told.state(), wire::TopUpState::Cancelled);
+    assert_eq!(
+        (told.top_up_id.as_str(), told.cancel_reason.as_str()),
+        (cancelled.top_up_id.as_str(), "expired_on_confirmation")
+    );
+    assert_eq!((kind(&second), second.number), ("settled", 2));
+    nothing_comes(&mut stream).await;
     app.finish().await;
 }

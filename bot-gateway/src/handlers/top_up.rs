@@ -180,6 +180,7 @@ pub async fn check(talk: Talk, top_up_id: String) -> Result<(), HandlerError> {
         PaymentState::Cancelled => {
             let said = text::cancellations::declined(amount, &payment.cancel_reason);
             talk.say(&said, Some(keyboard::amounts())).await?;
+            talk.app.store.keep_told(&told::declined(&top_up_id)).await?;
         }
         PaymentState::Unspecified => return Err(HandlerError::Incomplete("CheckPayment")),
     }

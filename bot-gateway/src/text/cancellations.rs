@@ -109,6 +109,16 @@ pub fn declined(amount: Kopecks, reason: &str) -> String {
     format!("❌ Оплата {amount} не прошла: {why}. Деньги не списаны. {what_now}")
 }
 
+/// Whether the user simply did not pay.
+pub fn is_unpaid(reason: &str) -> bool {
+    matches!(reason, "expired_on_confirmation" | "payment_not_created")
+}
+
+/// What stands where the payment link was.
+pub fn link_over(amount: Kopecks) -> String {
+    format!("⌛ Ссылка на оплату {amount} больше не действует. Деньги не списаны.")
+}
+
 fn explained(reason: &str) -> (&'static str, &'static str) {
     let known = EXPLAINED.iter().find(|(known, ..)| *known == reason);
     match known {

@@ -3,7 +3,7 @@
 use proto::billing::v1::event::What;
 use proto::billing::v1::{
     BalanceAdjusted, Event, Operation, OperationExpired, OperationState, PaymentSource, TopUp,
-    TopUpReversed, TopUpSettled,
+    TopUpCancelled, TopUpReversed, TopUpSettled,
 };
 use proto::payments::v1::PaymentState;
 use proto::reason;
@@ -262,6 +262,72 @@ async fn a_reversed_top_up_is_told_with_the_debt_that_it_leaves() {
 
     let notice = user.reads(0, "Платёж возвращён").await;
     assert!(said(&notice).contains("списано 100 ₽"), "{notice:#}");
+    app.stop().await;
+}
+
+fn cancelled(top_up_id: &str, reason: &str) -> What {
+    let top_up = TopUp {
+        top_up_id: top_up_id.to_owned(),
+        credited_kopecks: 30_000,
+        cancel_reason: reason.to_owned(),
+        ..TopUp::default()
+    };
+    What::TopUpCancelled(TopUpCancelled { top_up: Some(top_up) })
+}
+
+#[tokio::test]
+async fn a_payment_that_came_to_nothing_is_explained_without_being_asked_about() {
+    let app = App::start().await;
+    let user = app.guest().await;
+    let menu = menu(&app, user).await;
+    let after = user.presses(&menu, "300 ₽").await;
+    user.reads(after - 1, "Пополнение на 300 ₽").await;
+    let made = payment(&app).await;
+
+    tell(&app, user, cancelled(&made.top_up_id, "insufficient_funds")).await;
+
+    user.reads(0, "недостаточно средств. Деньги не списаны").await;
+    user.reads(0, "Ссылка на оплату 300 ₽ больше не действует").await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_link_that_nobody_paid_says_so_and_nothing_else_is_sent() {
+    let app = App::start().await;
+    let user = app.guest().await;
+    let menu = menu(&app, user).await;
+    let after = user.presses(&menu, "300 ₽").await;
+    user.reads(after - 1, "Пополнение на 300 ₽").await;
+    let made = payment(&app).await;
+    let before = user.chat().await.len();
+
+    tell(&app, user, cancelled(&made.top_up_id, "expired_on_confirmation")).await;
+
+    let link = user.reads(0, "Ссылка на оплату 300 ₽ больше не действует").await;
+    assert!(!link["buttons"].to_string().contains("Проверить оплату"), "{link:#}");
+    assert_eq!(user.chat().await.len(), before, "no message more");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn who_asked_about_a_declined_payment_is_not_told_again() {
+    let app = App::start().await;
+    let user = app.guest().await;
+    let menu = menu(&app, user).await;
+    let after = user.presses(&menu, "300 ₽").await;
+    let link = user.reads(after - 1, "Пополнение на 300 ₽").await;
+    let made = payment(&app).await;
+    app.model(|model| {
+        model.payments[0].state = PaymentState::Cancelled;
+        model.payments[0].reason = "insufficient_funds".to_owned();
+    });
+    let after = user.presses(&link, "Проверить оплату").await;
+    user.reads(after - 1, "недостаточно средств").await;
+
+    tell(&app, user, cancelled(&made.top_up_id, "insufficient_funds")).await;
+
+    user.reads(0, "больше не действует").await;
+    assert_eq!(user.count("недостаточно средств").await, 1);
     app.stop().await;
 }
 
