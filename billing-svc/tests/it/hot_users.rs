@@ -92,6 +92,15 @@ async fn run(engine: Engine, seed: u64) {
             call(caller, &users[&user_id], user_id, &clock)
         });
         join_all(calls).await;
+        // What is left at the end has to be explained too: of two profiles that were set at the
+        // same time, nothing else tells which one stands.
+        for (user_id, hot) in &users {
+            let request = Request::GetAccount(wire::GetAccountRequest { user_id: *user_id });
+            let asked = clock.fetch_add(1, Ordering::SeqCst);
+            let ended = first.call(&request).await;
+            let answered = clock.fetch_add(1, Ordering::SeqCst);
+            hot.seen.lock().unwrap().push(Observed { asked, answered, request, ended });
+        }
 
         let ledger = entries(&look).await;
         for (user_id, hot) in &users {

@@ -70,8 +70,12 @@ impl Search<'_> {
                 self.note(&placed, &open, first, &world);
                 return None;
             }
-            // What changes nothing can always be placed where it fits.
-            let still = fits.iter().find(|(_, after)| self.is_same(&world, after));
+            // What changes nothing can be placed where it fits, unless it would change something
+            // later: a profile may be set back to what it is now.
+            let still = fits.iter().find(|(call, after)| {
+                let sets_profile = matches!(self.calls[*call].request, Request::Register(_));
+                !sets_profile && self.is_same(&world, after)
+            });
             if let Some((call, _)) = still {
                 placed[*call] = true;
                 continue;
