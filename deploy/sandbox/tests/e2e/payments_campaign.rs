@@ -17,6 +17,9 @@ use tonic::transport::Channel;
 
 use crate::world::{Engine, PATIENCE, Process, World};
 
+/// How long somebody asks for a payment: eight calls that fail in a row close the gateway's circuit
+/// for 5, 10, 20 and 30 seconds.
+const ASKS_FOR: Duration = PATIENCE.saturating_mul(2);
 const USERS: u64 = 20;
 const PAYMENTS: u64 = 100;
 
@@ -79,7 +82,7 @@ impl Payer {
         amount_kopecks: i64,
         key: &str,
     ) -> CreatePaymentResponse {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + ASKS_FOR;
         let wish = || {
             request(CreatePaymentRequest {
                 user_id,
