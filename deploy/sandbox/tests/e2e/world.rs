@@ -403,7 +403,16 @@ impl World {
 
     /// Waits until something is so.
     pub(crate) async fn until(&self, what: &str, is_so: impl AsyncFn(&Self) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        self.until_within(PATIENCE, what, is_so).await;
+    }
+
+    pub(crate) async fn until_within(
+        &self,
+        patience: Duration,
+        what: &str,
+        is_so: impl AsyncFn(&Self) -> bool,
+    ) {
+        let deadline = Instant::now() + patience;
         while !is_so(self).await {
             assert!(Instant::now() < deadline, "waited for: {what}");
             tokio::time::sleep(Duration::from_millis(20)).await;
