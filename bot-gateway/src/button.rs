@@ -22,6 +22,11 @@ pub enum Button {
     Mode(Mode),
     /// Ends the dialogue.
     Cancel,
+    /// Ends a job that has not begun.
+    CancelJob {
+        /// Its operation in billing.
+        operation_id: String,
+    },
     /// Shows the balance and the sums to pay in.
     PaymentMenu,
     /// Makes a payment link for a sum.
@@ -64,6 +69,7 @@ impl fmt::Display for Button {
             Self::Menu => write!(formatter, "menu"),
             Self::Mode(mode) => write!(formatter, "mode_{}", mode.name()),
             Self::Cancel => write!(formatter, "cancel"),
+            Self::CancelJob { operation_id } => write!(formatter, "cancel_job:{operation_id}"),
             Self::PaymentMenu => write!(formatter, "payment_menu"),
             Self::TopUp(amount) => write!(formatter, "top_up:{}", amount.get()),
             Self::Stars => write!(formatter, "stars"),
@@ -96,6 +102,9 @@ impl FromStr for Button {
         match name {
             "menu" => bare(value, Self::Menu),
             "cancel" => bare(value, Self::Cancel),
+            "cancel_job" if is_name(value) => {
+                Ok(Self::CancelJob { operation_id: value.to_owned() })
+            }
             "payment_menu" => bare(value, Self::PaymentMenu),
             "stars" => bare(value, Self::Stars),
             "top_up_in_stars" => Ok(Self::TopUpInStars(amount(value)?)),
@@ -151,6 +160,7 @@ mod tests {
         buttons.extend([
             Button::Menu,
             Button::Cancel,
+            Button::CancelJob { operation_id: draft.to_string() },
             Button::PaymentMenu,
             Button::TopUp(crate::money::TOP_UP_MAX),
             Button::Stars,
@@ -192,6 +202,8 @@ mod tests {
             "top_up:99999999999",
             "top_up_again:x:1000",
             "check_payment:",
+            "cancel_job:",
+            "cancel_job:1 or 2",
             "check_payment:../..",
             "merge_done:7",
             "generate",

@@ -28,6 +28,12 @@ pub fn cancel() -> InlineKeyboardMarkup {
     InlineKeyboardMarkup::new([[button(text::menu::CANCEL_BUTTON, &Button::Cancel)]])
 }
 
+/// The way to end a job that has not begun.
+pub fn cancel_job(operation_id: &str) -> InlineKeyboardMarkup {
+    let cancel = Button::CancelJob { operation_id: operation_id.to_owned() };
+    InlineKeyboardMarkup::new([[button(text::jobs::CANCEL_BUTTON, &cancel)]])
+}
+
 /// The way to pay in.
 pub fn top_up() -> InlineKeyboardMarkup {
     InlineKeyboardMarkup::new([

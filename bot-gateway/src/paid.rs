@@ -157,9 +157,9 @@ async fn submit(app: &App, mut job: Job) -> Result<Outcome, HandlerError> {
         user_id: job.user_id,
         operation_id: job.operation_id.clone(),
         mode: job.mode.job().map_or(0, i32::from),
-        model: String::new(),
         prompt: work.prompt,
         input_ids: work.input_ids,
+        model: String::new(),
     };
     let status = match app.media.submit_job(request).await {
         Ok(_answer) => {

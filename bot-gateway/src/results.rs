@@ -25,10 +25,11 @@ use crate::mode::Mode;
 use crate::money::Kopecks;
 use crate::paid;
 use crate::pictures;
+use crate::status::Look;
 use crate::store::{Job, JobState};
 use crate::telegram::{Outgoing, TelegramError};
 use crate::text;
-use crate::text::jobs::Paid;
+use crate::text::jobs::{Paid, RefusalTerms};
 use crate::told;
 
 /// Results that are sent at once: one slow user does not delay the others.
@@ -73,16 +74,18 @@ async fn progress(app: &Arc<App>, job: &WorkerJob) {
             return;
         }
     };
-    let text = match job.state() {
-        WorkerState::Queued => text::jobs::queued(job.queue_position.map_or(0, i64::from)),
-        WorkerState::Running => match job.queue_position {
-            // In the provider's queue.
-            Some(before) => text::jobs::queued(i64::from(before)),
-            None => text::jobs::running(known.mode).to_owned(),
-        },
-        WorkerState::Unspecified | WorkerState::Succeeded | WorkerState::Failed => return,
+    let estimate = job.estimate_seconds.map(i64::from);
+    let text = match (job.state(), job.queue_position) {
+        // Here, or in the provider's queue.
+        (WorkerState::Queued, before) => text::jobs::queued(before.map_or(0, i64::from), estimate),
+        (WorkerState::Running, Some(before)) => text::jobs::queued(i64::from(before), estimate),
+        (WorkerState::Running, None) => {
+            text::jobs::with_estimate(text::jobs::running(known.mode), estimate)
+        }
+        (WorkerState::Unspecified | WorkerState::Succeeded | WorkerState::Failed, _) => return,
     };
-    app.statuses.show(app, &known, text);
+    let keyboard = job.cancellable.then(|| keyboard::cancel_job(&job.operation_id));
+    app.statuses.show(app, &known, Look { text, keyboard });
 }
 
 async fn end(app: &App, job: &WorkerJob) {
@@ -201,7 +204,8 @@ async fn send_failure(app: &App, job: &WorkerJob, known: Option<&Job>) -> Result
         return Ok(());
     }
     let paid = paid(app, job, known).await?;
-    let said = text::jobs::failed(job.failure_reason(), paid);
+    let terms = RefusalTerms { is_charged: job.charged, left: job.refusals_left.map(i64::from) };
+    let said = text::jobs::failed(job.failure_reason(), terms, paid);
     app.telegram.send(chat, &said, Some(keyboard::menu())).await?;
     app.store.keep_told(&key).await?;
     Ok(())
@@ -215,9 +219,9 @@ async fn paid(app: &App, job: &WorkerJob, known: Option<&Job>) -> Result<Paid, H
         (Ok(answer), _) => {
             let operation = answer.operation.ok_or(HandlerError::Incomplete("GetOperation"))?;
             let is_as_expected = match operation.state() {
-                OperationState::Committed => job.state() == WorkerState::Succeeded,
+                OperationState::Committed => job.state() == WorkerState::Succeeded || job.charged,
                 OperationState::Refunded | OperationState::Expired => {
-                    job.state() == WorkerState::Failed
+                    job.state() == WorkerState::Failed && !job.charged
                 }
                 OperationState::Unspecified | OperationState::Reserved => false,
             };

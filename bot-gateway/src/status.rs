@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use teloxide::types::{ChatId, MessageId};
+use teloxide::types::{ChatId, InlineKeyboardMarkup, MessageId};
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::App;
@@ -27,14 +27,23 @@ pub struct StatusBoard {
 
 #[derive(Debug, Default)]
 struct Status {
-    wanted: Mutex<String>,
+    wanted: Mutex<Look>,
     is_waiting: AtomicBool,
     shown: tokio::sync::Mutex<Shown>,
 }
 
+/// What a status message says, and its buttons.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Look {
+    /// HTML.
+    pub text: String,
+    /// Under it.
+    pub keyboard: Option<InlineKeyboardMarkup>,
+}
+
 #[derive(Debug, Default)]
 struct Shown {
-    text: String,
+    look: Look,
     is_closed: bool,
     last_edit: Option<Instant>,
 }
@@ -48,13 +57,13 @@ impl StatusBoard {
         Arc::clone(messages.entry(operation_id.to_owned()).or_default())
     }
 
-    /// Shows a text in the status message of a job, soon.
-    pub fn show(&self, app: &Arc<App>, job: &Job, text: String) {
+    /// Shows how a job goes on in its status message, soon.
+    pub fn show(&self, app: &Arc<App>, job: &Job, look: Look) {
         if job.status_message_id == 0 {
             return;
         }
         let status = self.of(&job.operation_id);
-        *lock(&status.wanted) = text;
+        *lock(&status.wanted) = look;
         if status.is_waiting.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -66,14 +75,15 @@ impl StatusBoard {
                 sleep_until(last + EDIT_EVERY).await;
             }
             status.is_waiting.store(false, Ordering::Release);
-            let text = lock(&status.wanted).clone();
-            if shown.is_closed || shown.text == text {
+            let look = lock(&status.wanted).clone();
+            if shown.is_closed || shown.look == look {
                 return;
             }
-            if let Err(error) = app.telegram.edit(chat, message, &text, None).await {
+            let edited = app.telegram.edit(chat, message, &look.text, look.keyboard.clone());
+            if let Err(error) = edited.await {
                 tracing::debug!(error.cause = %error, "status message not edited");
             }
-            shown.text = text;
+            shown.look = look;
             shown.last_edit = Some(Instant::now());
         });
     }

@@ -2,16 +2,18 @@
 //!
 //! Nothing here lasts. Whoever misses a word finds the same in the store, a moment later.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, broadcast, watch};
 
-use crate::domain::{Job, JobKey};
+use crate::domain::{Job, JobKey, Mode};
 
 /// Words about progress that a slow listener may lag behind.
 const PROGRESS_MAX: usize = 256;
+/// Jobs of a mode whose time at the provider is remembered.
+const TIMES_MAX: usize = 20;
 
 /// A job goes on.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub struct Progress {
     pub job: Job,
     /// Jobs before it, where that is known.
     pub queue_position: Option<i32>,
+    /// Seconds that it will probably still take, where that is known.
+    pub estimate_seconds: Option<i32>,
 }
 
 /// The board.
@@ -29,6 +33,8 @@ pub struct Board {
     ended: watch::Sender<u64>,
     progress: broadcast::Sender<Progress>,
     positions: Mutex<HashMap<JobKey, i32>>,
+    /// How long the last jobs of each mode were at the provider, in milliseconds.
+    times: Mutex<HashMap<Mode, VecDeque<i64>>>,
 }
 
 impl Default for Board {
@@ -38,6 +44,7 @@ impl Default for Board {
             ended: watch::Sender::new(0),
             progress: broadcast::Sender::new(PROGRESS_MAX),
             positions: Mutex::default(),
+            times: Mutex::default(),
         }
     }
 }
@@ -70,7 +77,42 @@ impl Board {
             None => self.positions().remove(&job.key),
         };
         // Nobody listens: nobody has to know.
-        self.progress.send(Progress { job: job.clone(), queue_position }).ok();
+        let estimate_seconds = self.estimate(job.work.mode, 0, 1);
+        let told = Progress { job: job.clone(), queue_position, estimate_seconds };
+        self.progress.send(told).ok();
+    }
+
+    /// Says how many jobs will begin before one that waits.
+    pub fn tell_waiting(&self, job: &Job, ahead: i32, estimate_seconds: Option<i32>) {
+        let told = Progress { job: job.clone(), queue_position: Some(ahead), estimate_seconds };
+        self.progress.send(told).ok();
+    }
+
+    /// Whether anybody hears how jobs go on.
+    pub fn is_listened_to(&self) -> bool {
+        self.progress.receiver_count() > 0
+    }
+
+    /// Remembers how long a job was at the provider.
+    pub fn took(&self, mode: Mode, ms: i64) {
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = times.entry(mode).or_default();
+        if times.len() == TIMES_MAX {
+            times.pop_front();
+        }
+        times.push_back(ms);
+    }
+
+    /// Seconds until a job ends before which so many will begin, on so many places; `None` before
+    /// this process has seen one of its mode.
+    pub fn estimate(&self, mode: Mode, ahead: i32, places: usize) -> Option<i32> {
+        let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut times: Vec<i64> = times.get(&mode)?.iter().copied().collect();
+        times.sort_unstable();
+        let median = *times.get(times.len() / 2)?;
+        let places = i64::try_from(places).unwrap_or(i64::MAX).max(1);
+        let rounds = i64::from(ahead) / places + 1;
+        i32::try_from(median.saturating_mul(rounds).div_euclid(1000).max(1)).ok()
     }
 
     /// Hears how jobs go on.
@@ -90,5 +132,23 @@ impl Board {
 
     fn positions(&self) -> MutexGuard<'_, HashMap<JobKey, i32>> {
         self.positions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimate_is_the_usual_time_once_more_for_each_round_before() {
+        let board = Board::default();
+        assert_eq!(board.estimate(Mode::Edit, 0, 10), None);
+        for ms in [9_000, 3_000, 4_000] {
+            board.took(Mode::Edit, ms);
+        }
+        assert_eq!(board.estimate(Mode::Edit, 0, 10), Some(4));
+        assert_eq!(board.estimate(Mode::Edit, 9, 10), Some(4));
+        assert_eq!(board.estimate(Mode::Edit, 25, 10), Some(12));
+        assert_eq!(board.estimate(Mode::Merge, 0, 10), None);
     }
 }

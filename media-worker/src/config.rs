@@ -58,9 +58,18 @@ pub struct Config {
     #[arg(long, env, default_value = "https://api.fal.ai/v1", value_parser = web_url)]
     pub fal_api_url: Url,
 
-    /// Jobs at fal.ai at once.
+    /// Jobs at fal.ai at once, of each key, over all processes that share the database.
     #[arg(long, env, default_value = "10", value_parser = concurrent)]
     pub fal_max_concurrent: usize,
+
+    /// Of them, jobs of one user; the user's others wait, and nobody else does for them.
+    #[arg(long, env, default_value = "3", value_parser = concurrent)]
+    pub jobs_per_user: usize,
+
+    /// Refusals of content that are given back to a user in a day of Moscow's; beyond them a refusal
+    /// is charged. 0: each is charged.
+    #[arg(long, env, default_value = "5", value_parser = clap::value_parser!(i64).range(0..=1000))]
+    pub refusals_per_day: i64,
 
     /// A job that is older is given up and refunded: `10m`, `90s`.
     #[arg(long, env, default_value = "10m", value_parser = deadline)]
@@ -76,6 +85,8 @@ impl Config {
     pub fn settings(&self) -> Settings {
         Settings {
             concurrent_max: self.fal_max_concurrent,
+            jobs_per_user: self.jobs_per_user,
+            refusals_per_day: self.refusals_per_day,
             job_deadline: self.job_deadline,
             ..Settings::default()
         }
@@ -128,6 +139,8 @@ mod tests {
             "--job-deadline=0s",
             "--fal-max-concurrent=0",
             "--fal-max-concurrent=ten",
+            "--jobs-per-user=0",
+            "--refusals-per-day=-1",
             "--fal-queue-url=queue.fal.run",
             "--fal-api-url=https://x/?a=b",
         ] {

@@ -5,8 +5,14 @@ use std::time::Duration;
 /// Bounds of the work.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Jobs at fal.ai at once.
+    /// Jobs at fal.ai at once, of each key, over all processes.
     pub concurrent_max: usize,
+    /// Of them, jobs of one user.
+    pub jobs_per_user: usize,
+    /// Refusals of content that are given back to a user in a day.
+    pub refusals_per_day: i64,
+    /// How long a place is kept for a job that ended here while fal.ai may still be at work on it.
+    pub keep_place: Duration,
     /// A job that is older is given up.
     pub job_deadline: Duration,
     /// A worker that was not heard of for so long has lost its job.
@@ -33,6 +39,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             concurrent_max: 10,
+            jobs_per_user: 3,
+            refusals_per_day: 5,
+            keep_place: Duration::from_secs(2 * 60),
             job_deadline: Duration::from_secs(10 * 60),
             lease: Duration::from_secs(30),
             delivery_lease: Duration::from_secs(60),

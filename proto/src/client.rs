@@ -261,6 +261,8 @@ thin_client! {
     Media(media::media_service_client::MediaServiceClient<Channel>) {
         submit_job(media::SubmitJobRequest) -> media::SubmitJobResponse;
         get_job(media::GetJobRequest) -> media::GetJobResponse;
+        cancel_job(media::CancelJobRequest) -> media::CancelJobResponse;
+        get_limits(media::GetLimitsRequest) -> media::GetLimitsResponse;
         ack_results(media::AckResultsRequest) -> media::AckResultsResponse;
     }
 }

@@ -118,6 +118,8 @@ pub const INPUT_NOT_FOUND: &str = "INPUT_NOT_FOUND";
 pub const OPERATION_NOT_RESERVED: &str = "OPERATION_NOT_RESERVED";
 /// The user has no such job.
 pub const JOB_NOT_FOUND: &str = "JOB_NOT_FOUND";
+/// The provider is at work on the job, or done.
+pub const JOB_STARTED: &str = "JOB_STARTED";
 /// The job has no result, or it is no longer kept.
 pub const RESULT_NOT_FOUND: &str = "RESULT_NOT_FOUND";
 /// There is no text to draw.

@@ -9,7 +9,7 @@ use crate::talk::Talk;
 use crate::text;
 
 use super::error::HandlerError;
-use super::{email, merge, modes, stars, start, top_up};
+use super::{cancel_job, email, merge, modes, stars, start, top_up};
 
 /// Tells the user's client that the press was seen, before anything else is done. That it may be
 /// too late for that changes nothing.
@@ -25,6 +25,7 @@ pub async fn press(talk: Talk, state: State, query: CallbackQuery) -> Result<(),
     match query.data.as_deref().unwrap_or_default().parse() {
         Ok(Button::Menu) => start::menu(talk).await,
         Ok(Button::Cancel) => start::cancel(talk, state).await,
+        Ok(Button::CancelJob { operation_id }) => cancel_job::cancel(talk, operation_id).await,
         Ok(Button::Mode(mode)) => modes::open(talk, mode, cause).await,
         Ok(Button::PaymentMenu) => top_up::menu(talk).await,
         Ok(Button::TopUp(amount)) => top_up::open(&talk, state, cause, amount).await,
@@ -56,7 +57,7 @@ fn of_draft(state: &State, id: uuid::Uuid) -> Option<crate::dialogue::Draft> {
     }
 }
 
-async fn old(talk: Talk) -> Result<(), HandlerError> {
+pub(super) async fn old(talk: Talk) -> Result<(), HandlerError> {
     talk.say(text::menu::OLD_BUTTON, Some(keyboard::menu())).await?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 pub mod error;
 pub mod start;
 pub mod buttons;
+pub mod cancel_job;
 pub mod balance;
 pub mod top_up;
 pub mod email;

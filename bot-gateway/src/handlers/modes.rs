@@ -1,6 +1,10 @@
 //! The seven modes: opening one, and its last answer.
 
+use std::time::Duration;
+
+use proto::media::v1::GetLimitsRequest;
 use teloxide::types::{Message, Update};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::account;
@@ -15,6 +19,8 @@ use crate::text;
 use super::error::HandlerError;
 use super::other;
 
+/// How long a mode that is opened waits to hear of limits.
+const LIMITS_WAIT: Duration = Duration::from_millis(500);
 /// media-worker takes no longer prompts.
 const PROMPT_CHARACTERS_MAX: usize = 4_000;
 
@@ -26,7 +32,9 @@ pub async fn open(talk: Talk, mode: Mode, intent: Uuid) -> Result<(), HandlerErr
         talk.go(State::first(Draft::new(intent, mode, Kopecks::new(0))));
         return Ok(());
     }
-    let Some(terms) = account::terms(&talk.app, talk.user_id, mode).await? else {
+    let (terms, is_warned) =
+        tokio::join!(account::terms(&talk.app, talk.user_id, mode), refusals_are_charged(&talk));
+    let Some(terms) = terms? else {
         talk.say(text::payments::NOT_SOLD, Some(keyboard::menu())).await?;
         talk.go(State::Idle);
         return Ok(());
@@ -38,9 +46,21 @@ pub async fn open(talk: Talk, mode: Mode, intent: Uuid) -> Result<(), HandlerErr
         talk.go(State::Idle);
         return Ok(());
     }
-    talk.say(&text::modes::opened(mode, Some(terms)), Some(keyboard::cancel())).await?;
+    let mut said = text::modes::opened(mode, Some(terms));
+    if is_warned {
+        said = format!("{said}\n\n{}", text::modes::REFUSALS_CHARGED);
+    }
+    talk.say(&said, Some(keyboard::cancel())).await?;
     talk.go(State::first(Draft::new(intent, mode, terms.price)));
     Ok(())
+}
+
+/// Whether the user's next refusal of content would be charged. A worker that does not answer at
+/// once keeps nobody waiting: then nothing is said before, only after.
+async fn refusals_are_charged(talk: &Talk) -> bool {
+    let request = GetLimitsRequest { user_id: talk.user_id };
+    let asked = timeout(LIMITS_WAIT, talk.app.media.get_limits(request));
+    matches!(asked.await, Ok(Ok(limits)) if limits.refusals_left == 0)
 }
 
 /// Takes the description.

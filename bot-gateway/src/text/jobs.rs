@@ -11,12 +11,34 @@ use super::plural;
 pub const ACCEPTED: &str = "⏳ Принято, ставлю в очередь…";
 pub const QUEUED: &str = "⏳ В очереди…";
 
-/// The job waits behind others.
-pub fn queued(before: i64) -> String {
-    match before {
+/// The job waits behind others; so many seconds it will probably take.
+pub fn queued(before: i64, estimate: Option<i64>) -> String {
+    let place = match before {
         ..=0 => QUEUED.to_owned(),
         number => format!("⏳ В очереди. Перед вами: {}.", plural::jobs(number)),
+    };
+    with_estimate(&place, estimate)
+}
+
+/// What is shown, with how long it will probably still take.
+pub fn with_estimate(shown: &str, estimate: Option<i64>) -> String {
+    match estimate {
+        Some(seconds) => format!("{shown}\nОсталось примерно: {}.", plural::about(seconds)),
+        None => shown.to_owned(),
     }
+}
+
+pub const CANCEL_BUTTON: &str = "✖️ Отменить работу";
+pub const TOO_LATE_TO_CANCEL: &str =
+    "Работа уже выполняется, отменить её нельзя. Результат придёт сюда.";
+
+/// What became of a refusal of content.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RefusalTerms {
+    /// It was charged: the day's number of refusals that come back is used up.
+    pub is_charged: bool,
+    /// How many will still come back today, if media-worker said.
+    pub left: Option<i64>,
 }
 
 /// The job is being worked on.
@@ -72,7 +94,8 @@ fn left(left: Option<(i64, Kopecks)>) -> String {
 }
 
 /// Why a job failed and what came back.
-pub fn failed(reason: FailureReason, paid: Paid) -> String {
+pub fn failed(reason: FailureReason, terms: RefusalTerms, paid: Paid) -> String {
+    let money = if terms.is_charged { charged(paid) } else { came_back(paid) };
     let why = match reason {
         FailureReason::ContentRefused => {
             "Сервис отказался от этой работы: описание или фото нарушает его правила. Попробуйте \
@@ -82,6 +105,14 @@ pub fn failed(reason: FailureReason, paid: Paid) -> String {
             "С этими фото или описанием ничего не вышло. Возможно, не видно лица, фото слишком \
              мелкое или описание слишком длинное. Попробуйте другие."
         }
+        FailureReason::NoFace => {
+            "На фото не нашлось лица. Попробуйте другое фото: лицо целиком, анфас, без сильных теней."
+        }
+        FailureReason::Overloaded => "Сервис сейчас перегружен. Попробуйте через несколько минут.",
+        FailureReason::ProviderLocked => {
+            "Сервис временно не работает, мы уже разбираемся. Попробуйте позже."
+        }
+        FailureReason::Cancelled => return format!("✖️ Отменено. {money}"),
         FailureReason::ProviderFailed => "Сервис не справился. Попробуйте ещё раз.",
         FailureReason::TimedOut => "Работа заняла слишком много времени. Попробуйте ещё раз.",
         FailureReason::OutcomeUnknown => "Связь с сервисом прервалась. Попробуйте ещё раз.",
@@ -90,7 +121,31 @@ pub fn failed(reason: FailureReason, paid: Paid) -> String {
         }
         FailureReason::Unspecified => "Что-то пошло не так. Попробуйте ещё раз.",
     };
-    format!("😔 Не получилось. {why}\n\n{}", came_back(paid))
+    let warning = match terms.left {
+        Some(0) if !terms.is_charged => {
+            "\n\n⚠️ Следующий отказ из-за содержания сегодня будет платным.".to_owned()
+        }
+        Some(left @ 1..=2) if !terms.is_charged => format!(
+            "\n\nСегодня без оплаты останется ещё {} из-за содержания.",
+            plural::refusals(left)
+        ),
+        _ => String::new(),
+    };
+    format!("😔 Не получилось. {why}\n\n{money}{warning}")
+}
+
+/// A refusal that was charged, and why.
+fn charged(paid: Paid) -> String {
+    let taken = match paid.source {
+        Some((Source::FreeOperation, _)) => "бесплатная операция использована".to_owned(),
+        Some((Source::Balance, price)) => format!("{price} списаны"),
+        Some((Source::FreeAccess, _)) => "ничего не списано".to_owned(),
+        None => "стоимость списана".to_owned(),
+    };
+    format!(
+        "Отказов из-за содержания сегодня было слишком много, поэтому этот платный: {taken}.{}",
+        left(paid.left)
+    )
 }
 
 /// What was given back.
@@ -164,6 +219,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_refusal_says_whether_it_was_charged_and_whether_the_next_will_be() {
+        let paid = Paid { source: Some((Source::Balance, Kopecks::new(1_000))), left: None };
+        let told = |is_charged, left| {
+            failed(FailureReason::ContentRefused, RefusalTerms { is_charged, left }, paid)
+        };
+        assert!(told(false, Some(4)).ends_with("10 ₽ возвращены на баланс."));
+        assert!(told(false, Some(2)).contains("ещё 2 отказа"));
+        assert!(told(false, Some(1)).contains("ещё 1 отказ "));
+        assert!(told(false, Some(0)).contains("Следующий отказ"));
+        let charged = told(true, Some(0));
+        assert!(charged.contains("этот платный: 10 ₽ списаны"), "{charged}");
+        assert!(!charged.contains("возвращены"), "{charged}");
+    }
+
+    #[test]
     fn every_ending_says_what_happened_to_the_money() {
         let free = Paid {
             source: Some((Source::FreeOperation, Kopecks::new(1_000))),
@@ -174,6 +244,7 @@ mod tests {
             left: Some((0, Kopecks::new(9_000))),
         };
 
+        let none = RefusalTerms::default();
         assert_eq!(
             result(Mode::Generate, free),
             "🎨 Готово!\nИспользована бесплатная операция. Осталось: 3 бесплатные операции, \
@@ -184,9 +255,12 @@ mod tests {
             "✏️ Готово, фото изменено!\nСписано: 10 ₽. Баланс: 90 ₽."
         );
         assert!(
-            failed(FailureReason::ProviderFailed, free).contains("Бесплатная операция возвращена.")
+            failed(FailureReason::ProviderFailed, none, free)
+                .contains("Бесплатная операция возвращена.")
         );
-        assert!(failed(FailureReason::TimedOut, balance).contains("10 ₽ возвращены на баланс."));
+        assert!(
+            failed(FailureReason::TimedOut, none, balance).contains("10 ₽ возвращены на баланс.")
+        );
         assert!(refused(Refusal::Other, Paid { source: None, left: None }).contains("возвращено"));
         assert!(expired(balance).contains("10 ₽ возвращены на баланс."));
         let access = Paid { source: Some((Source::FreeAccess, Kopecks::new(1_000))), ..free };

@@ -9,6 +9,10 @@ use super::plural;
 pub const DONE_BUTTON: &str = "✅ Готово";
 pub const CLEAR_BUTTON: &str = "🗑 Очистить";
 
+/// Said when a mode is opened and refusals do not come back any more today.
+pub const REFUSALS_CHARGED: &str = "⚠️ Сегодня было много отказов из-за содержания. Если сервис \
+     снова откажется из-за него, стоимость не вернётся.";
+
 /// What a mode costs and what the user has, as it is shown when the mode is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {

@@ -7,6 +7,9 @@ const FREE_OPERATIONS: Forms =
     ["бесплатная операция", "бесплатные операции", "бесплатных операций"];
 const PHOTOS: Forms = ["фото", "фото", "фото"];
 const JOBS: Forms = ["работа", "работы", "работ"];
+const SECONDS: Forms = ["секунда", "секунды", "секунд"];
+const MINUTES: Forms = ["минута", "минуты", "минут"];
+const REFUSALS: Forms = ["отказ", "отказа", "отказов"];
 const CHARACTERS: Forms = ["символ", "символа", "символов"];
 
 /// `1 бесплатная операция`.
@@ -23,6 +26,25 @@ pub fn photos(number: usize) -> String {
 /// `2 работы`.
 pub fn jobs(number: i64) -> String {
     format!("{number} {}", form(number, JOBS))
+}
+
+/// `40 секунд`, `2 минуты`: no more exact than a guess can be.
+pub fn about(seconds: i64) -> String {
+    match seconds {
+        ..60 => {
+            let tens = (seconds.max(1) + 9).div_euclid(10) * 10;
+            format!("{tens} {}", form(tens, SECONDS))
+        }
+        _ => {
+            let minutes = seconds.div_euclid(60) + i64::from(seconds % 60 > 0);
+            format!("{minutes} {}", form(minutes, MINUTES))
+        }
+    }
+}
+
+/// `2 отказа`.
+pub fn refusals(number: i64) -> String {
+    format!("{number} {}", form(number, REFUSALS))
 }
 
 /// `4000 символов`.
@@ -44,6 +66,21 @@ fn form(number: i64, [one, few, many]: Forms) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_guess_of_time_is_rounded_up() {
+        for (seconds, shown) in [
+            (0, "10 секунд"),
+            (4, "10 секунд"),
+            (40, "40 секунд"),
+            (41, "50 секунд"),
+            (60, "1 минута"),
+            (61, "2 минуты"),
+            (300, "5 минут"),
+        ] {
+            assert_eq!(about(seconds), shown, "{seconds}");
+        }
+    }
 
     #[test]
     fn the_noun_follows_the_number() {

@@ -7,6 +7,7 @@ mod app;
 mod fakes;
 mod dialogues;
 mod purchases;
+mod jobs;
 mod payments;
 mod receipts;
 mod stars;

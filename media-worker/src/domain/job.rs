@@ -1,5 +1,6 @@
 //! The life of a job: `queued → submitting → submitted → committing → succeeded`, and from each
-//! of the first four `→ refunding → failed`.
+//! of the first four `→ refunding → failed`. A refusal of content beyond the day's number goes
+//! `submitted → charging → failed`.
 //!
 //! A stage is stored before the step that it announces is taken, so whoever finds a job knows what
 //! may have happened: in `submitting` the provider may have the work or not.
@@ -30,6 +31,14 @@ pub struct Job {
     pub deadline_at: i64,
     /// When it ended, in milliseconds of the epoch.
     pub ended_at: Option<i64>,
+    /// Of the jobs that wait, the lowest turn is next.
+    pub turn: i64,
+    /// The key whose place it has, or had.
+    pub key_index: Option<i64>,
+    /// Failed, and the operation was committed all the same.
+    pub is_charged: bool,
+    /// After a refusal: how many were still to be given back that day.
+    pub refusals_left: Option<i64>,
 }
 
 /// What the caller asked for.
@@ -63,6 +72,8 @@ pub enum Stage {
         /// The provider's name for the work.
         fal_request_id: String,
     },
+    /// There will be no picture, and billing is to make the hold final all the same.
+    Charging(Failure),
     /// There will be no picture, billing is to give back what was taken.
     Refunding(Failure),
     /// Done; the operation is committed.
@@ -142,25 +153,37 @@ pub enum FailureReason {
     ContentRefused,
     /// The provider cannot use the pictures or the prompt.
     BadInput,
+    /// No face was found in one of the pictures.
+    NoFace,
     /// The provider failed.
     ProviderFailed,
+    /// The provider has too much work, and no other endpoint could take it.
+    Overloaded,
+    /// The provider does not work for our account: its key or its balance.
+    ProviderLocked,
     /// It took too long.
     TimedOut,
     /// It cannot be known whether the provider has the work.
     OutcomeUnknown,
     /// The hold had expired, and the price could not be taken again.
     HoldExpired,
+    /// The user cancelled it.
+    Cancelled,
 }
 
 impl FailureReason {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::ContentRefused,
         Self::BadInput,
+        Self::NoFace,
         Self::ProviderFailed,
+        Self::Overloaded,
+        Self::ProviderLocked,
         Self::TimedOut,
         Self::OutcomeUnknown,
         Self::HoldExpired,
+        Self::Cancelled,
     ];
 
     /// How it is stored, logged and counted.
@@ -168,10 +191,14 @@ impl FailureReason {
         match self {
             Self::ContentRefused => "content_refused",
             Self::BadInput => "bad_input",
+            Self::NoFace => "no_face",
             Self::ProviderFailed => "provider_failed",
+            Self::Overloaded => "overloaded",
+            Self::ProviderLocked => "provider_locked",
             Self::TimedOut => "timed_out",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::HoldExpired => "hold_expired",
+            Self::Cancelled => "cancelled",
         }
     }
 
@@ -180,10 +207,14 @@ impl FailureReason {
         match self {
             Self::ContentRefused => "fal.ai refused the content",
             Self::BadInput => "fal.ai could not use the picture or the prompt",
+            Self::NoFace => "fal.ai found no face",
             Self::ProviderFailed => "fal.ai failed",
+            Self::Overloaded => "fal.ai had too much work",
+            Self::ProviderLocked => "fal.ai does not work for this account",
             Self::TimedOut => "it took too long",
             Self::OutcomeUnknown => "it cannot be known whether fal.ai has the work",
             Self::HoldExpired => "the hold was gone",
+            Self::Cancelled => "cancelled by the user",
         }
     }
 }

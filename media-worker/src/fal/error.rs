@@ -10,12 +10,11 @@ use super::wire::{Detail, ErrorBody};
 const CONTENT: [&str; 2] = ["content_policy_violation", "no_media_generated"];
 
 /// Refusals of what the user sent. Other types of a 422 mean that our request was wrong.
-const BAD_INPUT: [&str; 12] = [
+const BAD_INPUT: [&str; 11] = [
     "image_too_small",
     "image_too_large",
     "image_load_error",
     "file_download_error",
-    "face_detection_error",
     "file_too_large",
     "unsupported_image_format",
     "string_too_long",
@@ -24,6 +23,11 @@ const BAD_INPUT: [&str; 12] = [
     "sequence_too_short",
     "feature_not_supported",
 ];
+
+const NO_FACE: &str = "face_detection_error";
+
+/// The provider has no room for it.
+const OVERLOADED: [&str; 2] = ["runner_scheduling_failure", "concurrent_requests_limit"];
 
 const TIMEOUTS: [&str; 3] = ["request_timeout", "startup_timeout", "generation_timeout"];
 
@@ -77,6 +81,9 @@ pub(super) fn error_type(body: &[u8]) -> (Option<String>, bool) {
 pub(super) fn failure(status: StatusCode, kind: Option<&str>, timed_out: bool) -> Failure {
     let reason = match kind {
         Some(kind) if CONTENT.contains(&kind) => FailureReason::ContentRefused,
+        Some(NO_FACE) => FailureReason::NoFace,
+        Some(kind) if OVERLOADED.contains(&kind) => FailureReason::Overloaded,
+        None if status == StatusCode::TOO_MANY_REQUESTS => FailureReason::Overloaded,
         Some(kind) if TIMEOUTS.contains(&kind) => FailureReason::TimedOut,
         Some(kind) if status.is_client_error() && BAD_INPUT.contains(&kind) => {
             FailureReason::BadInput
@@ -113,7 +120,9 @@ mod tests {
 
     #[test]
     fn each_refusal_has_its_reason() {
-        use FailureReason::{BadInput, ContentRefused, ProviderFailed, TimedOut};
+        use FailureReason::{
+            BadInput, ContentRefused, NoFace, Overloaded, ProviderFailed, TimedOut,
+        };
 
         let typed =
             |kind: &str| format!(r#"{{"detail":[{{"loc":[],"msg":"m","type":"{kind}"}}]}}"#);
@@ -123,6 +132,10 @@ mod tests {
         for kind in BAD_INPUT {
             check(422, &typed(kind), BadInput, kind);
         }
+        check(422, &typed("face_detection_error"), NoFace, "face_detection_error");
+        let no_runner = r#"{"detail":"x","error_type":"runner_scheduling_failure"}"#;
+        check(503, no_runner, Overloaded, "runner_scheduling_failure");
+        check(429, r#"{"detail":"slow down"}"#, Overloaded, "http_429");
         check(422, &typed("missing"), ProviderFailed, "missing");
         check(422, &typed("greater_than_equal"), ProviderFailed, "greater_than_equal");
         check(422, r#"{"detail":"no"}"#, BadInput, "http_422");

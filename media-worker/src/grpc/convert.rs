@@ -71,6 +71,10 @@ fn wire_reason(reason: FailureReason) -> wire::FailureReason {
     match reason {
         FailureReason::ContentRefused => wire::FailureReason::ContentRefused,
         FailureReason::BadInput => wire::FailureReason::BadInput,
+        FailureReason::NoFace => wire::FailureReason::NoFace,
+        FailureReason::Overloaded => wire::FailureReason::Overloaded,
+        FailureReason::ProviderLocked => wire::FailureReason::ProviderLocked,
+        FailureReason::Cancelled => wire::FailureReason::Cancelled,
         FailureReason::ProviderFailed => wire::FailureReason::ProviderFailed,
         FailureReason::TimedOut => wire::FailureReason::TimedOut,
         FailureReason::OutcomeUnknown => wire::FailureReason::OutcomeUnknown,
@@ -79,7 +83,11 @@ fn wire_reason(reason: FailureReason) -> wire::FailureReason {
 }
 
 /// A job as callers see it. Until billing has answered, it is not known how it ends.
-pub(super) fn job(job: &Job, queue_position: Option<i32>) -> wire::Job {
+pub(super) fn job(
+    job: &Job,
+    queue_position: Option<i32>,
+    estimate_seconds: Option<i32>,
+) -> wire::Job {
     let mut told = wire::Job {
         operation_id: job.key.operation.to_string(),
         user_id: job.key.user.get(),
@@ -87,6 +95,18 @@ pub(super) fn job(job: &Job, queue_position: Option<i32>) -> wire::Job {
         created_at: Some(timestamp(job.created_at)),
         ended_at: job.ended_at.map(timestamp),
         queue_position,
+        estimate_seconds,
+        cancellable: match &job.stage {
+            Stage::Queued => true,
+            // In the provider's queue.
+            Stage::Submitted(..) => queue_position.is_some(),
+            Stage::Submitting(_)
+            | Stage::Committing { .. }
+            | Stage::Charging(_)
+            | Stage::Refunding(_)
+            | Stage::Succeeded { .. }
+            | Stage::Failed(_) => false,
+        },
         ..wire::Job::default()
     };
     let state = match &job.stage {
@@ -94,6 +114,7 @@ pub(super) fn job(job: &Job, queue_position: Option<i32>) -> wire::Job {
         Stage::Submitting(_)
         | Stage::Submitted(..)
         | Stage::Committing { .. }
+        | Stage::Charging(_)
         | Stage::Refunding(_) => wire::JobState::Running,
         Stage::Succeeded { result } => {
             told.result_content_type.clone_from(&result.content_type);
@@ -105,6 +126,8 @@ pub(super) fn job(job: &Job, queue_position: Option<i32>) -> wire::Job {
         Stage::Failed(why) => {
             told.failure_reason = wire_reason(why.reason).into();
             told.failure_detail.clone_from(&why.detail);
+            told.charged = job.is_charged;
+            told.refusals_left = job.refusals_left.map(pixels);
             wire::JobState::Failed
         }
     };

@@ -3,6 +3,8 @@
 mod service;
 mod uploads;
 mod submit;
+mod standing;
+mod cancel;
 mod watch;
 mod draw;
 mod pieces;

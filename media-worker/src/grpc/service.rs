@@ -19,7 +19,7 @@ use crate::domain::{ResultPicture, Stage};
 use crate::worker::Parts;
 
 use super::status::MediaError;
-use super::{convert, draw, pieces, submit, uploads, watch};
+use super::{cancel, convert, draw, pieces, standing, submit, uploads, watch};
 
 /// Pictures on their way in at once.
 const UPLOADING_MAX: usize = 16;
@@ -82,7 +82,7 @@ impl MediaService for MediaGrpc {
         request: Request<wire::SubmitJobRequest>,
     ) -> Result<Response<wire::SubmitJobResponse>, Status> {
         let job = submit::submit(&self.door, request.into_inner()).await?;
-        let job = Some(convert::job(&job, None));
+        let job = Some(standing::told(&self.door.parts, &job).await?);
         Ok(Response::new(wire::SubmitJobResponse { job }))
     }
 
@@ -95,20 +95,27 @@ impl MediaService for MediaGrpc {
         let parts = &self.door.parts;
         let job = parts.store.job(key).await.map_err(MediaError::Store)?;
         let job = job.ok_or(MediaError::JobNotFound)?;
-        let position = match &job.stage {
-            Stage::Queued => {
-                let before = parts.store.queued_before(job.created_at).await;
-                i32::try_from(before.map_err(MediaError::Store)?).ok()
-            }
-            Stage::Submitted(..) => parts.board.position(key),
-            Stage::Submitting(_)
-            | Stage::Committing { .. }
-            | Stage::Refunding(_)
-            | Stage::Succeeded { .. }
-            | Stage::Failed(_) => None,
-        };
-        let job = Some(convert::job(&job, position));
+        let job = Some(standing::told(parts, &job).await?);
         Ok(Response::new(wire::GetJobResponse { job }))
+    }
+
+    async fn cancel_job(
+        &self,
+        request: Request<wire::CancelJobRequest>,
+    ) -> Result<Response<wire::CancelJobResponse>, Status> {
+        let wire::CancelJobRequest { user_id, operation_id } = request.into_inner();
+        let key = convert::key(user_id, &operation_id)?;
+        let job = cancel::cancel(&self.door.parts, key).await?;
+        let job = Some(standing::told(&self.door.parts, &job).await?);
+        Ok(Response::new(wire::CancelJobResponse { job }))
+    }
+
+    async fn get_limits(
+        &self,
+        request: Request<wire::GetLimitsRequest>,
+    ) -> Result<Response<wire::GetLimitsResponse>, Status> {
+        let user = convert::user(request.into_inner().user_id)?;
+        Ok(Response::new(standing::limits(&self.door.parts, user).await?))
     }
 
     type WatchResultsStream = ReceiverStream<Result<wire::WatchResultsResponse, Status>>;

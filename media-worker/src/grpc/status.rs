@@ -25,6 +25,10 @@ pub(super) enum MediaError {
     KeyReused,
     #[error("there is no such job")]
     JobNotFound,
+    #[error("the provider is at work on the job, or done")]
+    JobStarted,
+    #[error("the provider did not answer")]
+    Provider,
     #[error("the job has no result, or it is no longer kept")]
     ResultNotFound,
     #[error(transparent)]
@@ -63,6 +67,7 @@ impl From<MediaError> for Status {
                 refuse(Code::AlreadyExists, reason::IDEMPOTENCY_KEY_REUSED, &error)
             }
             MediaError::JobNotFound => refuse(Code::NotFound, reason::JOB_NOT_FOUND, &error),
+            MediaError::JobStarted => refuse(Code::FailedPrecondition, reason::JOB_STARTED, &error),
             MediaError::ResultNotFound => refuse(Code::NotFound, reason::RESULT_NOT_FOUND, &error),
             MediaError::Picture(why) | MediaError::AddText(AddTextError::Picture(why)) => {
                 picture(why)
@@ -71,6 +76,7 @@ impl From<MediaError> for Status {
             MediaError::Busy => refuse(Code::ResourceExhausted, reason::BUSY, &error),
             MediaError::Stream(_) => Self::cancelled(error.to_string()),
             MediaError::Billing(_)
+            | MediaError::Provider
             | MediaError::Store(_)
             | MediaError::Disk(_)
             | MediaError::Task(_) => {

@@ -39,7 +39,7 @@ pub(super) async fn run(parts: Parts, shutdown: Shutdown, to: Sender) {
                 () = sleep_until(next_look) => break,
                 told = progress.recv() => match told {
                     Ok(told) => {
-                        let job = convert::job(&told.job, told.queue_position);
+                        let job = convert::job(&told.job, told.queue_position, told.estimate_seconds);
                         let update = Some(Update::Progress(job));
                         // Best effort: a watcher that is slow hears the next one.
                         to.try_send(Ok(wire::WatchResultsResponse { update })).ok();
@@ -61,7 +61,7 @@ async fn lend(parts: &Parts, to: &Sender, shutdown: &Shutdown) -> bool {
         match parts.store.lend_ended(now_ms(), until).await {
             Ok(Some(job)) => {
                 tracing::debug!(user.id = %job.key.user, operation.id = %job.key.operation, "end lent");
-                let update = Some(Update::Ended(convert::job(&job, None)));
+                let update = Some(Update::Ended(convert::job(&job, None, None)));
                 place.send(Ok(wire::WatchResultsResponse { update }));
             }
             Ok(None) => return true,

@@ -99,17 +99,24 @@ impl Store {
     }
 
     async fn migrated(self) -> Result<Self, ConnectError> {
-        let sql = match self.engine {
-            Engine::Sqlite => include_str!("../../migrations/sqlite/0001_create_jobs.sql"),
-            Engine::Postgres => include_str!("../../migrations/postgres/0001_create_jobs.sql"),
+        let (create_jobs, schedule_jobs) = match self.engine {
+            Engine::Sqlite => (
+                include_str!("../../migrations/sqlite/0001_create_jobs.sql"),
+                include_str!("../../migrations/sqlite/0002_schedule_jobs.sql"),
+            ),
+            Engine::Postgres => (
+                include_str!("../../migrations/postgres/0001_create_jobs.sql"),
+                include_str!("../../migrations/postgres/0002_schedule_jobs.sql"),
+            ),
         };
-        Migrator::with_migrations(vec![Migration::new(
-            1,
-            Cow::Borrowed("create jobs"),
-            MigrationType::Simple,
-            sql.into_sql_str(),
-            false,
-        )])
+        let migration = |version, name, sql: &'static str| {
+            let (name, sql) = (Cow::Borrowed(name), sql.into_sql_str());
+            Migration::new(version, name, MigrationType::Simple, sql, false)
+        };
+        Migrator::with_migrations(vec![
+            migration(1, "create jobs", create_jobs),
+            migration(2, "schedule jobs", schedule_jobs),
+        ])
         .run(&self.pool)
         .await?;
         Ok(self)

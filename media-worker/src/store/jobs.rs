@@ -44,7 +44,7 @@ pub enum Submitted {
 /// billing outage must not take the places of jobs at the provider.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lane {
-    /// Until the provider is done.
+    /// What has a place, until the provider is done.
     Work,
     /// Commit or Refund.
     Settle,
@@ -71,8 +71,11 @@ impl Store {
             serde_json::to_string(&inputs).map_err(|_| StoreError::Unreadable("inputs"))?;
         let inserted = sqlx::query(
             "insert into jobs (user_id, operation_id, mode, model, prompt, inputs, payload_sha256, \
-             request_id, created_at, deadline_at, run_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+             request_id, created_at, deadline_at, run_at, turn) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+               (select max(turn) from (select begun_turn as turn from queue union all \
+                select max(turn) + 1 from jobs where user_id = $1 \
+                and state not in ('succeeded', 'failed')) as turns)) \
              on conflict (user_id, operation_id) do nothing",
         )
         .bind(new.key.user.get())
@@ -147,23 +150,21 @@ impl Store {
         row.map(|row| Ok((job(&row)?, row.try_get("payload_sha256")?))).transpose()
     }
 
-    /// How many jobs wait here for a place, of those that were made before `created_at`.
+    /// How many jobs wait for a place.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn queued_before(&self, created_at: i64) -> Result<i64, StoreError> {
-        // Through the index of open jobs, which are few.
+    pub async fn queued(&self) -> Result<i64, StoreError> {
         let row = sqlx::query(
-            "select count(*) as queued from jobs where state = 'queued' and created_at < $1 \
-             and state not in ('succeeded', 'failed')",
+            "select count(*) as queued from jobs where state = 'queued' and place is null",
         )
-        .bind(created_at)
         .fetch_one(&self.pool)
         .await?;
         Ok(row.try_get("queued")?)
     }
 
-    /// Claims the job that waits longest in a lane, if one waits.
+    /// Claims the job that waits longest in a lane, if one waits. Jobs that wait for a place are
+    /// not in it: see [`Store::begin_next`].
     ///
     /// # Errors
     /// When the database fails.
@@ -176,13 +177,14 @@ impl Store {
         let candidates = sqlx::query(match lane {
             Lane::Work => {
                 "select user_id, operation_id from jobs \
-                 where state in ('queued', 'submitting', 'submitted') \
+                 where (state in ('submitting', 'submitted') \
+                   or (state = 'queued' and place is not null)) \
                  and state not in ('succeeded', 'failed') and run_at <= $1 \
                  and (lease_until is null or lease_until <= $1) order by run_at limit $2"
             }
             Lane::Settle => {
                 "select user_id, operation_id from jobs \
-                 where state in ('committing', 'refunding') \
+                 where state in ('committing', 'charging', 'refunding') \
                  and state not in ('succeeded', 'failed') and run_at <= $1 \
                  and (lease_until is null or lease_until <= $1) order by run_at limit $2"
             }
@@ -196,7 +198,8 @@ impl Store {
             let claimed = sqlx::query(concat!(
                 "update jobs set lease_token = $1, lease_until = $2, attempts = attempts + 1 \
                  where user_id = $3 and operation_id = $4 \
-                 and state not in ('succeeded', 'failed') and run_at <= $5 \
+                 and state not in ('succeeded', 'failed') \
+                 and (state <> 'queued' or place is not null) and run_at <= $5 \
                  and (lease_until is null or lease_until <= $5) returning ",
                 job_columns!()
             ))

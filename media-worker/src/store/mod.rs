@@ -7,6 +7,8 @@ mod database;
 mod rows;
 mod jobs;
 mod steps;
+mod queue;
+mod refusals;
 mod deliveries;
 mod inputs;
 mod pictures;
@@ -15,6 +17,8 @@ pub use database::{ConnectError, Store};
 pub use inputs::Input;
 pub use jobs::{Claim, Lane, NewJob, Submitted};
 pub use pictures::{PictureStore, PicturesError};
+pub use queue::Places;
+pub use refusals::RefusalSettled;
 pub use steps::Lease;
 
 /// Why a statement changed or read nothing.

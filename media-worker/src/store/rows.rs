@@ -17,7 +17,7 @@ macro_rules! job_columns {
          deadline_at, tries, attempts, endpoint, fal_key_index, fal_body, submitted_at, \
          fal_request_id, fal_status_url, fal_response_url, fal_cancel_url, failure_reason, \
          failure_detail, cost_micro_usd, result_file, result_content_type, result_size_bytes, \
-         result_width, result_height, ended_at"
+         result_width, result_height, ended_at, turn, charged, refusals_left"
     };
 }
 pub(super) use job_columns;
@@ -39,6 +39,10 @@ pub(super) fn job(row: &AnyRow) -> Result<Job, StoreError> {
         created_at: row.try_get("created_at")?,
         deadline_at: row.try_get("deadline_at")?,
         ended_at: row.try_get("ended_at")?,
+        turn: row.try_get("turn")?,
+        key_index: row.try_get("fal_key_index")?,
+        is_charged: row.try_get::<i64, _>("charged")? != 0,
+        refusals_left: row.try_get("refusals_left")?,
     })
 }
 
@@ -62,6 +66,7 @@ fn stage(row: &AnyRow) -> Result<Stage, StoreError> {
             cost: MicroUsd::new(row.try_get("cost_micro_usd")?),
             fal_request_id: row.try_get("fal_request_id")?,
         },
+        "charging" => Stage::Charging(failure(row)?),
         "refunding" => Stage::Refunding(failure(row)?),
         "succeeded" => Stage::Succeeded { result: result(row)? },
         "failed" => Stage::Failed(failure(row)?),

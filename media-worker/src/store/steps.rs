@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::{Failure, FalRequest, JobKey, MicroUsd, ResultPicture, Submission};
 
+use super::refusals::RefusalSettled;
 use super::{Store, StoreError};
 
 /// Two workers may give the same user's jobs the same number; all but one of them try again.
@@ -44,7 +45,7 @@ impl Lease {
     }
 }
 
-type Bound = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments>;
+pub(super) type Bound = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments>;
 
 /// `update jobs set <changes> where <the job under this lease and in one of these states>`;
 /// `$1 … $3` are the job and the lease, the changes' values follow.
@@ -60,7 +61,30 @@ fn step(lease: &Lease, changes: &'static str, from: &'static str) -> Bound {
         .bind(lease.token.clone())
 }
 
-const OPEN: &str = "'queued', 'submitting', 'submitted', 'committing', 'refunding'";
+/// A job that is given back before anything was sent leaves its place to others.
+macro_rules! place_kept {
+    () => {
+        "place = case when state = 'queued' then null else place end"
+    };
+}
+
+/// `submitted → refunding | charging`: the provider refused the content.
+pub(super) fn refused(lease: &Lease, why: &Failure, settled: RefusalSettled) -> Bound {
+    let (state, left) = match settled {
+        RefusalSettled::GivenBack { left } => ("refunding", left),
+        RefusalSettled::Charged => ("charging", 0),
+    };
+    let changes = "state = $4, failure_reason = $5, failure_detail = $6, refusals_left = $7, \
+                   tries = 0, place = null";
+    step(lease, changes, "'submitted'")
+        .bind(state)
+        .bind(why.reason.name())
+        .bind(why.detail.clone())
+        .bind(left)
+}
+
+const OPEN: &str = "'queued', 'submitting', 'submitted', 'committing', 'charging', \
+                    'refunding'";
 
 impl Store {
     async fn take(&self, step: Bound) -> Result<(), StoreError> {
@@ -83,7 +107,8 @@ impl Store {
     /// # Errors
     /// When the lease is lost, or the database fails.
     pub async fn give_back(&self, lease: &Lease) -> Result<(), StoreError> {
-        let changes = "lease_token = null, lease_until = null, attempts = 0";
+        let changes =
+            concat!("lease_token = null, lease_until = null, attempts = 0, ", place_kept!());
         self.take(step(lease, changes, OPEN)).await
     }
 
@@ -92,8 +117,11 @@ impl Store {
     /// # Errors
     /// When the lease is lost, or the database fails.
     pub async fn put_off(&self, lease: &Lease, run_at: i64) -> Result<(), StoreError> {
-        let changes = "lease_token = null, lease_until = null, attempts = 0, tries = tries + 1, \
-                       run_at = $4";
+        let changes = concat!(
+            "lease_token = null, lease_until = null, attempts = 0, tries = tries + 1, \
+             run_at = $4, ",
+            place_kept!()
+        );
         self.take(step(lease, changes, OPEN).bind(run_at)).await
     }
 
@@ -121,7 +149,7 @@ impl Store {
     /// When the lease is lost, or the database fails.
     pub async fn not_submitted(&self, lease: &Lease, run_at: i64) -> Result<(), StoreError> {
         let changes = "state = 'queued', lease_token = null, lease_until = null, attempts = 0, \
-                       tries = tries + 1, run_at = $4";
+                       tries = tries + 1, run_at = $4, place = null";
         self.take(step(lease, changes, "'submitting'").bind(run_at)).await
     }
 
@@ -154,7 +182,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let changes = "state = 'committing', result_file = $4, result_content_type = $5, \
                        result_size_bytes = $6, result_width = $7, result_height = $8, \
-                       cost_micro_usd = $9, tries = 0";
+                       cost_micro_usd = $9, tries = 0, place = null";
         self.take(
             step(lease, changes, "'submitted'")
                 .bind(result.file.clone())
@@ -167,16 +195,25 @@ impl Store {
         .await
     }
 
-    /// `queued | submitting | submitted → refunding`.
+    /// `queued | submitting | submitted → refunding`. Where the provider may still be at work, the
+    /// place is kept until `place_until`.
     ///
     /// # Errors
     /// When the lease is lost, or the database fails.
-    pub async fn refunding(&self, lease: &Lease, why: &Failure) -> Result<(), StoreError> {
-        let changes = "state = 'refunding', failure_reason = $4, failure_detail = $5, tries = 0";
+    pub async fn refunding(
+        &self,
+        lease: &Lease,
+        why: &Failure,
+        place_until: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let changes = "state = 'refunding', failure_reason = $4, failure_detail = $5, tries = 0, \
+                       place = case when state = 'queued' or $6 = 0 then null else place end, \
+                       place_until = $6";
         self.take(
             step(lease, changes, "'queued', 'submitting', 'submitted'")
                 .bind(why.reason.name())
-                .bind(why.detail.clone()),
+                .bind(why.detail.clone())
+                .bind(place_until.unwrap_or(0)),
         )
         .await
     }
@@ -192,18 +229,26 @@ impl Store {
         .await
     }
 
-    /// `committing | refunding → failed`: billing has answered.
+    /// `committing | charging | refunding → failed`: billing has answered.
     ///
     /// # Errors
     /// When the lease is lost, or the database fails.
-    pub async fn failed(&self, lease: &Lease, why: &Failure, now: i64) -> Result<(), StoreError> {
+    pub async fn failed(
+        &self,
+        lease: &Lease,
+        why: &Failure,
+        (is_charged, now): (bool, i64),
+    ) -> Result<(), StoreError> {
         self.end(|| {
-            let changes =
-                concat!("state = 'failed', failure_reason = $5, failure_detail = $6, ", ended!());
-            step(lease, changes, "'committing', 'refunding'")
+            let changes = concat!(
+                "state = 'failed', failure_reason = $5, failure_detail = $6, charged = $7, ",
+                ended!()
+            );
+            step(lease, changes, "'committing', 'charging', 'refunding'")
                 .bind(now)
                 .bind(why.reason.name())
                 .bind(why.detail.clone())
+                .bind(i64::from(is_charged))
         })
         .await
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::clock::now_ms;
+use crate::clock::{moscow_day, now_ms};
 use crate::domain::{
     Failure, FailureReason, FalRequest, Job, JobKey, MicroUsd, ResultPicture, Stage, Submission,
     Units,
@@ -10,6 +10,7 @@ use crate::domain::{
 use crate::fal::{Cancelled, DownloadError, Model, Progress, ReadError, ResultAnswer};
 use crate::picture::{BYTES_MAX, Picture};
 use crate::settings::pause_after;
+use crate::store::RefusalSettled;
 
 use super::run::{Lost, Next, Run, Waited, durably};
 
@@ -52,8 +53,8 @@ impl Run {
                 Waited::Shutdown => return self.give_back().await,
                 Waited::HoldGone => {
                     self.parts().fal.cancel(request, submission.key_index).await;
-                    let reason = FailureReason::HoldExpired;
-                    return self.end_without_picture(reason, "hold_gone").await;
+                    let why = Failure::new(FailureReason::HoldExpired, "hold_gone");
+                    return Ok(Next::Stage(Stage::Refunding(self.fail_unseen(why).await?)));
                 }
             }
             pause = (pause * 5 / 4).min(pause_max);
@@ -103,7 +104,33 @@ impl Run {
             }
         };
         tracing::info!(fal.request_id = %it.request.id, "fal.ai ended without a picture");
-        Ok(Some(Next::Stage(Stage::Refunding(self.fail(why).await?))))
+        self.end(it, why).await.map(Some)
+    }
+
+    /// fal.ai is done, and there is no picture: cancelled by the user, refused, or failed.
+    async fn end(&self, it: &Followed<'_>, why: Failure) -> Result<Next, Lost> {
+        let store = &self.parts().store;
+        if durably(|| store.is_cancel_asked(it.job.key)).await? {
+            let why = Failure::new(FailureReason::Cancelled, "");
+            return Ok(Next::Stage(Stage::Refunding(self.fail(why).await?)));
+        }
+        if why.reason != FailureReason::ContentRefused {
+            return Ok(Next::Stage(Stage::Refunding(self.fail(why).await?)));
+        }
+        let day = moscow_day(now_ms());
+        let max = self.parts().settings.refusals_per_day;
+        let settled = durably(|| store.refuse(&self.lease, &why, (&day, max))).await?;
+        self.parts().board.tell_work();
+        let settled_how = match settled {
+            RefusalSettled::GivenBack { .. } => "given_back",
+            RefusalSettled::Charged => "charged",
+        };
+        metrics::counter!("refusals_total", "settled" => settled_how).increment(1);
+        tracing::info!(detail = %why.detail, settled = settled_how, "content refused");
+        Ok(Next::Stage(match settled {
+            RefusalSettled::GivenBack { .. } => Stage::Refunding(why),
+            RefusalSettled::Charged => Stage::Charging(why),
+        }))
     }
 
     async fn not_answered(
@@ -118,13 +145,19 @@ impl Run {
             }
             ReadError::Refused(code) => {
                 it.refusals += 1;
+                let store = &self.parts().store;
+                // What was cancelled while it waited may be gone without a trace.
+                if durably(|| store.is_cancel_asked(it.job.key)).await? {
+                    let reason = FailureReason::Cancelled;
+                    return self.end_without_picture(reason, "").await.map(Some);
+                }
                 if it.refusals < REFUSALS_MAX {
                     return Ok(None);
                 }
                 tracing::error!(http.status = code, fal.request_id = %it.request.id, "fal.ai lost the request");
                 let detail = format!("request_lost_http_{code}");
-                let reason = FailureReason::ProviderFailed;
-                self.end_without_picture(reason, &detail).await.map(Some)
+                let why = Failure::new(FailureReason::ProviderFailed, &detail);
+                Ok(Some(Next::Stage(Stage::Refunding(self.fail_unseen(why).await?))))
             }
         }
     }
@@ -137,7 +170,8 @@ impl Run {
         {
             return Ok(next);
         }
-        self.end_without_picture(FailureReason::TimedOut, "not_done_in_time").await
+        let why = Failure::new(FailureReason::TimedOut, "not_done_in_time");
+        Ok(Next::Stage(Stage::Refunding(self.fail_unseen(why).await?)))
     }
 
     /// Fetches, checks and stores what was made.
@@ -175,6 +209,8 @@ impl Run {
             return self.put_off(it.job).await;
         };
         durably(|| self.parts().store.committing(&self.lease, &result, cost)).await?;
+        self.parts().board.took(it.job.work.mode, now_ms().saturating_sub(it.submission.at));
+        self.parts().board.tell_work();
         tracing::info!(
             fal.request_id = %it.request.id,
             cost_micro_usd = cost.get(),

@@ -15,10 +15,10 @@ use crate::clock::{millis, now_ms};
 use crate::fal::Fal;
 use crate::inspector::Inspector;
 use crate::settings::Settings;
-use crate::store::{Claim, Lane, PictureStore, Store};
+use crate::store::{Claim, Lane, PictureStore, Places, Store, StoreError};
 
 use super::breaker::Breaker;
-use super::{run, sweep};
+use super::{run, sweep, waiting};
 
 /// How often the store is asked for jobs that nobody spoke of: those of other processes, and
 /// those that were put off.
@@ -47,6 +47,13 @@ pub struct Parts {
     pub settings: Settings,
 }
 
+impl Parts {
+    /// Jobs that may be at fal.ai at once, with all keys.
+    pub fn places_max(&self) -> usize {
+        self.settings.concurrent_max.saturating_mul(self.fal.keys())
+    }
+}
+
 /// Works on jobs.
 #[derive(Debug)]
 pub struct Worker {
@@ -66,6 +73,7 @@ impl Worker {
             self.lane(Lane::Work, &shutdown),
             self.lane(Lane::Settle, &shutdown),
             sweep::run(&self.parts, &shutdown),
+            waiting::run(&self.parts, &shutdown),
         );
     }
 
@@ -111,13 +119,18 @@ impl Worker {
     async fn claim(&self, lane: Lane, running: usize) -> Option<Claim> {
         let Parts { store, settings, .. } = &self.parts;
         let full = match lane {
-            Lane::Work => running >= settings.concurrent_max || !self.breaker.remaining().is_zero(),
+            Lane::Work => running >= self.parts.places_max() || !self.breaker.remaining().is_zero(),
             Lane::Settle => running >= SETTLING_MAX,
         };
         if full {
             return None;
         }
-        match store.claim(lane, now_ms(), millis(settings.lease)).await {
+        let (now, lease) = (now_ms(), millis(settings.lease));
+        let claimed = match store.claim(lane, now, lease).await {
+            Ok(None) if lane == Lane::Work => self.begin_next(now, lease).await,
+            claimed => claimed,
+        };
+        match claimed {
             Ok(claim) => claim,
             Err(error) => {
                 let cause = format!("{:#}", anyhow::Error::new(error));
@@ -125,6 +138,17 @@ impl Worker {
                 None
             }
         }
+    }
+
+    async fn begin_next(&self, now: i64, lease: i64) -> Result<Option<Claim>, StoreError> {
+        let Parts { store, fal, settings, .. } = &self.parts;
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let places = Places {
+            keys: number(fal.keys()),
+            per_key: number(settings.concurrent_max),
+            per_user: number(settings.jobs_per_user),
+        };
+        store.begin_next(places, now, lease).await
     }
 
     fn work(

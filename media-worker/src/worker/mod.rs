@@ -7,6 +7,7 @@ mod follow;
 mod settle;
 mod hold;
 mod sweep;
+mod waiting;
 mod breaker;
 
 pub use lanes::{Parts, Worker};

@@ -58,7 +58,8 @@ pub(super) async fn run(worker: Arc<Worker>, claim: Claim, shutdown: Shutdown) {
     let run = Run { worker, lease, shutdown, hold };
     let billing = run.parts().billing.clone();
     let key = job.key;
-    let is_work = !matches!(job.stage, Stage::Committing { .. } | Stage::Refunding(_));
+    let is_work =
+        !matches!(job.stage, Stage::Committing { .. } | Stage::Charging(_) | Stage::Refunding(_));
     let keep_hold = async move {
         if is_work {
             hold::keep(&billing, key, &told).await
@@ -85,11 +86,14 @@ impl Run {
     }
 
     async fn steps(&self, mut job: Job) -> Result<(), Lost> {
-        let settling = matches!(job.stage, Stage::Committing { .. } | Stage::Refunding(_));
+        let settling = matches!(
+            job.stage,
+            Stage::Committing { .. } | Stage::Charging(_) | Stage::Refunding(_)
+        );
         if job.attempts > ATTEMPTS_MAX && !settling {
             tracing::error!(attempt = job.attempts, "job is given up: its workers died");
             let why = Failure::new(FailureReason::ProviderFailed, "workers_died");
-            job.stage = Stage::Refunding(self.fail(why).await?);
+            job.stage = Stage::Refunding(self.fail_unseen(why).await?);
         }
         loop {
             let next = match &job.stage {
@@ -101,6 +105,7 @@ impl Run {
                 Stage::Committing { result, cost, fal_request_id } => {
                     self.commit(&job, result, *cost, fal_request_id).await?
                 }
+                Stage::Charging(failure) => self.charge(&job, failure).await?,
                 Stage::Refunding(failure) => self.refund(&job, failure).await?,
                 Stage::Succeeded { .. } | Stage::Failed(_) => return Ok(()),
             };
@@ -139,9 +144,20 @@ impl Run {
         }
     }
 
-    /// Stores that there will be no picture.
+    /// Stores that there will be no picture: fal.ai is not at work.
     pub(super) async fn fail(&self, why: Failure) -> Result<Failure, Lost> {
-        durably(|| self.parts().store.refunding(&self.lease, &why)).await?;
+        self.fail_until(why, None).await
+    }
+
+    /// The same where fal.ai may still be at work: the place is kept for a while, so that there are
+    /// never more jobs there than places.
+    pub(super) async fn fail_unseen(&self, why: Failure) -> Result<Failure, Lost> {
+        self.fail_until(why, Some(in_ms(self.parts().settings.keep_place))).await
+    }
+
+    async fn fail_until(&self, why: Failure, place_until: Option<i64>) -> Result<Failure, Lost> {
+        durably(|| self.parts().store.refunding(&self.lease, &why, place_until)).await?;
+        self.parts().board.tell_work();
         tracing::info!(reason = why.reason.name(), detail = %why.detail, "job has no picture");
         Ok(why)
     }

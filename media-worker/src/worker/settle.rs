@@ -42,10 +42,31 @@ impl Run {
                 // The user has the money back and was told so: the picture is not delivered.
                 let detail = reason::of(&status).unwrap_or_default().to_ascii_lowercase();
                 let why = Failure::new(FailureReason::HoldExpired, &detail);
-                self.failed(job, &why, fal_request_id).await?;
+                self.failed(job, &why, fal_request_id, false).await?;
                 if let Some(file) = &result.file {
                     self.parts().pictures.remove_result(job.key.user, file).await.ok();
                 }
+                Ok(Next::Done)
+            }
+            Err(status) => self.not_settled(job, &status).await,
+        }
+    }
+
+    /// `charging →`: the operation is committed, though there is no picture.
+    pub(super) async fn charge(&self, job: &Job, why: &Failure) -> Result<Next, Lost> {
+        let request = CommitRequest {
+            user_id: job.key.user.get(),
+            operation_id: job.key.operation.to_string(),
+            cost_micro_usd: None,
+        };
+        match self.parts().billing.commit(request).await {
+            Ok(_) => {
+                self.failed(job, why, "", true).await?;
+                Ok(Next::Done)
+            }
+            // The hold is over, and what was taken is back.
+            Err(status) if is_gone(&status) => {
+                self.failed(job, why, "", false).await?;
                 Ok(Next::Done)
             }
             Err(status) => self.not_settled(job, &status).await,
@@ -62,29 +83,36 @@ impl Run {
         };
         match self.parts().billing.refund(request).await {
             Ok(_) => {
-                self.failed(job, why, "").await?;
+                self.failed(job, why, "", false).await?;
                 Ok(Next::Done)
             }
             Err(status) if is_gone(&status) => {
                 // Nothing is left to give back. Committed without a picture would be our bug.
                 tracing::error!(error.cause = %status, "an operation could not be refunded");
-                self.failed(job, why, "").await?;
+                self.failed(job, why, "", false).await?;
                 Ok(Next::Done)
             }
             Err(status) => self.not_settled(job, &status).await,
         }
     }
 
-    async fn failed(&self, job: &Job, why: &Failure, fal_request_id: &str) -> Result<(), Lost> {
+    async fn failed(
+        &self,
+        job: &Job,
+        why: &Failure,
+        fal_request_id: &str,
+        is_charged: bool,
+    ) -> Result<(), Lost> {
         let now = now_ms();
-        durably(|| self.parts().store.failed(&self.lease, why, now)).await?;
+        durably(|| self.parts().store.failed(&self.lease, why, (is_charged, now))).await?;
         tracing::info!(
+            is_charged,
             fal.request_id = %fal_request_id,
             operation.r#type = %job.work.mode,
             duration_ms = now.saturating_sub(job.created_at),
             outcome = why.reason.name(),
             detail = %why.detail,
-            "job ended without a picture, operation refunded"
+            "job ended without a picture"
         );
         self.ended(job, why.reason.name(), now);
         Ok(())

@@ -46,7 +46,8 @@ impl Run {
             let reason = FailureReason::ProviderFailed;
             return self.end_without_picture(reason, "model_not_known").await;
         };
-        let key_index = self.turn();
+        // Every queued job is begun with a place of a key.
+        let key_index = job.key_index.unwrap_or(0);
         let Some(uploaded) = self.shutdown.until(self.upload(job, key_index)).await else {
             return self.give_back().await;
         };
@@ -138,7 +139,8 @@ impl Run {
             fal.endpoint = %submission.endpoint,
             "it cannot be known whether fal.ai has the work: refunded, not sent again"
         );
-        self.end_without_picture(FailureReason::OutcomeUnknown, "submit_answer_lost").await
+        let why = Failure::new(FailureReason::OutcomeUnknown, "submit_answer_lost");
+        Ok(Next::Stage(Stage::Refunding(self.fail_unseen(why).await?)))
     }
 
     /// fal.ai will not work for this account: somebody must look.
@@ -146,7 +148,7 @@ impl Run {
         tracing::error!(http.status = code, "fal.ai refuses the account: key or balance");
         self.worker.breaker.trip(self.parts().settings.provider_pause);
         let detail = format!("account_refused_http_{code}");
-        self.end_without_picture(FailureReason::ProviderFailed, &detail).await
+        self.end_without_picture(FailureReason::ProviderLocked, &detail).await
     }
 
     /// Stores a failure, and goes on to the refund.
@@ -200,12 +202,6 @@ impl Run {
             uploaded.push(ModelInput { url, width: input.width, height: input.height });
         }
         Ok(uploaded)
-    }
-
-    /// Which key this job uses: they take turns by chance, which needs no memory.
-    fn turn(&self) -> i64 {
-        let keys = u32::try_from(self.parts().fal.keys()).unwrap_or(1).max(1);
-        i64::from(random() % keys)
     }
 }
 

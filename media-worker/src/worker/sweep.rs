@@ -29,7 +29,7 @@ enum SweepError {
 pub(super) async fn run(parts: &Parts, shutdown: &Shutdown) {
     let mut next_sweep = Instant::now();
     loop {
-        if let Ok(queued) = parts.store.queued_before(i64::MAX).await {
+        if let Ok(queued) = parts.store.queued().await {
             let queued = u32::try_from(queued).unwrap_or(u32::MAX);
             metrics::gauge!("jobs_queued").set(f64::from(queued));
         }

@@ -222,9 +222,9 @@ impl App {
             user_id: USER,
             operation_id: operation_id.to_owned(),
             mode: mode.into(),
-            model: String::new(),
             prompt: "рыжий кот в очках".to_owned(),
             input_ids,
+            model: String::new(),
         }
     }
 
@@ -242,9 +242,30 @@ impl App {
         operation
     }
 
+    /// The same for somebody, with words of theirs.
+    pub(crate) async fn generate_for(&self, user_id: i64, prompt: &str) -> String {
+        let operation = self.billing.reserve(user_id, "generate");
+        let mut request = self.request(Mode::Generate, &operation, vec![]);
+        request.user_id = user_id;
+        prompt.clone_into(&mut request.prompt);
+        self.submit(request).await.unwrap();
+        operation
+    }
+
     pub(crate) async fn job(&self, operation_id: &str) -> Result<wire::Job, Status> {
-        let request = wire::GetJobRequest { user_id: USER, operation_id: operation_id.to_owned() };
+        let user_id = self.billing.owner(operation_id).unwrap_or(USER);
+        let request = wire::GetJobRequest { user_id, operation_id: operation_id.to_owned() };
         Ok(self.media().get_job(request).await?.job.unwrap())
+    }
+
+    pub(crate) async fn cancel(&self, operation_id: &str) -> Result<wire::Job, Status> {
+        let user_id = self.billing.owner(operation_id).unwrap_or(USER);
+        let request = wire::CancelJobRequest { user_id, operation_id: operation_id.to_owned() };
+        Ok(self.media().cancel_job(request).await?.job.unwrap())
+    }
+
+    pub(crate) async fn limits(&self, user_id: i64) -> wire::GetLimitsResponse {
+        self.media().get_limits(wire::GetLimitsRequest { user_id }).await.unwrap()
     }
 
     /// Waits until the job is in one of these states.
@@ -332,6 +353,9 @@ impl App {
             jobs += 1;
             match job.state() {
                 JobState::Succeeded => assert_eq!(held.state, OperationState::Committed, "{id}"),
+                JobState::Failed if job.charged => {
+                    assert_eq!((held.state, held.refunds), (OperationState::Committed, 0), "{id}");
+                }
                 JobState::Failed => assert_eq!(held.state, OperationState::Refunded, "{id}"),
                 open => panic!("the test left a job in {open:?}"),
             }

@@ -74,6 +74,11 @@ impl Billing {
         self.books().operations[id].clone()
     }
 
+    /// Whose operation it is.
+    pub(crate) fn owner(&self, id: &str) -> Option<i64> {
+        self.books().operations.get(id).map(|held| held.user)
+    }
+
     pub(crate) fn operations(&self) -> Vec<(String, Held)> {
         self.books().operations.iter().map(|(id, held)| (id.clone(), held.clone())).collect()
     }

@@ -37,7 +37,7 @@ async fn ends_refunded(app: &App, reason: FailureReason, detail: &str) {
     "content_policy_violation"
 )]
 #[case(422, typed("no_media_generated"), FailureReason::ContentRefused, "no_media_generated")]
-#[case(422, typed("face_detection_error"), FailureReason::BadInput, "face_detection_error")]
+#[case(422, typed("face_detection_error"), FailureReason::NoFace, "face_detection_error")]
 #[case(422, typed("image_too_small"), FailureReason::BadInput, "image_too_small")]
 #[case(500, typed("internal_server_error"), FailureReason::ProviderFailed, "internal_server_error")]
 #[case(503, json!({"detail": "x", "error_type": "runner_disconnected"}), FailureReason::ProviderFailed, "runner_disconnected")]
@@ -106,7 +106,7 @@ async fn an_account_that_is_refused_stops_new_work_for_a_moment(#[case] status: 
     app.fal.script(|script| script.submit = OnSubmit::Refuse(status, body));
 
     let detail = format!("account_refused_http_{status}");
-    ends_refunded(&app, FailureReason::ProviderFailed, &detail).await;
+    ends_refunded(&app, FailureReason::ProviderLocked, &detail).await;
 
     app.fal.script(|script| script.submit = OnSubmit::Take);
     let next = app.generate().await;

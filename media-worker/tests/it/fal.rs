@@ -2,7 +2,7 @@
 //!
 //! It refuses a file request that carries a key, and a queue request that carries none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -121,11 +121,22 @@ struct Seen {
     refused: u32,
     looks: HashMap<String, u32>,
     cancelled: Vec<String>,
+    /// Whose result was read.
+    done: HashSet<String>,
+    /// The most jobs that were here at once.
+    peak: usize,
     uploads: HashMap<String, Vec<u8>>,
     upload_starts: u32,
     file_starts: u32,
     leaks: Vec<String>,
     calls: Vec<String>,
+}
+
+impl Seen {
+    fn take(&mut self, taken: Taken) {
+        self.taken.push(taken);
+        self.peak = self.peak.max(self.taken.len() - self.done.len());
+    }
 }
 
 /// Plays fal.ai. Clones are the same.
@@ -165,6 +176,11 @@ impl Fal {
 
     pub(crate) fn cancelled(&self) -> Vec<String> {
         self.seen().cancelled.clone()
+    }
+
+    /// The most jobs that were taken and whose result had not been read.
+    pub(crate) fn peak(&self) -> usize {
+        self.seen().peak
     }
 
     /// The bytes behind the address of an upload.
@@ -341,7 +357,7 @@ async fn submit(fal: &Fal, endpoint: &str, headers: &HeaderMap, body: &[u8]) -> 
     }
     let request_id = uuid::Uuid::new_v4().to_string();
     let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
-    fal.seen().taken.push(Taken {
+    fal.seen().take(Taken {
         request_id: request_id.clone(),
         endpoint: endpoint.to_owned(),
         body: serde_json::from_slice(body).unwrap(),
@@ -371,6 +387,9 @@ fn status(fal: &Fal, id: &str) -> Response {
     if let Some(code) = seen.script.status_code {
         return json_answer(code, &json!({"detail": "as the test says"}));
     }
+    if looks <= seen.script.queue && seen.cancelled.iter().any(|cancelled| cancelled == id) {
+        return json_answer(404, &json!({"status": "NOT_FOUND"}));
+    }
     if looks <= seen.script.queue {
         let position = seen.script.queue - looks;
         let body = json!({"status": "IN_QUEUE", "request_id": id, "queue_position": position});
@@ -389,6 +408,7 @@ fn status(fal: &Fal, id: &str) -> Response {
 
 fn result(fal: &Fal, id: &str) -> Response {
     let mut seen = fal.seen();
+    seen.done.insert(id.to_owned());
     let url = format!("{}/files/result-{id}", fal.url);
     let body = match &mut seen.script.result {
         OnResult::Images => json!({"images": [{"url": url}], "seed": 1}),

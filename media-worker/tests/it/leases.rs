@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use media_worker::clock::now_ms;
 use media_worker::domain::{Failure, FailureReason, Submission};
-use media_worker::store::{Lane, Store, StoreError};
+use media_worker::store::{Lane, Places, Store, StoreError};
 use proto::media::v1::JobState;
 use rstest::rstest;
 
 use crate::app::{App, quick};
 use crate::database::Engine;
 use crate::fal::OnSubmit;
+
+const PLACES: Places = Places { keys: 1, per_key: 1, per_user: 1 };
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
@@ -25,7 +27,8 @@ async fn a_late_worker_changes_nothing(#[values(Engine::Sqlite, Engine::Postgres
 
     let store = Store::connect(&app.database.url).await.unwrap();
     let soon = now_ms() + 10_000;
-    let first = store.claim(Lane::Work, soon, 1_000).await.unwrap().unwrap();
+    let first = store.begin_next(PLACES, soon, 1_000).await.unwrap().unwrap();
+    assert!(store.begin_next(PLACES, soon, 1_000).await.unwrap().is_none(), "begun twice");
     assert!(store.claim(Lane::Work, soon, 1_000).await.unwrap().is_none(), "claimed twice");
     assert!(store.claim(Lane::Settle, soon, 1_000).await.unwrap().is_none(), "wrong lane");
     let later = soon + 1_000;
@@ -42,7 +45,7 @@ async fn a_late_worker_changes_nothing(#[values(Engine::Sqlite, Engine::Postgres
     for late in [
         store.renew(&first.lease, later + 9_000).await,
         store.submitting(&first.lease, &how).await,
-        store.refunding(&first.lease, &why).await,
+        store.refunding(&first.lease, &why, None).await,
         store.give_back(&first.lease).await,
         store.put_off(&first.lease, later).await,
     ] {
@@ -76,7 +79,8 @@ async fn a_job_that_kills_its_workers_is_given_up_and_refunded(
     app.stop().await;
     let store = Store::connect(&app.database.url).await.unwrap();
     let now = now_ms() + 10_000;
-    for nth in 0..5 {
+    store.begin_next(PLACES, now, 1).await.unwrap().unwrap();
+    for nth in 1..5 {
         store.claim(Lane::Work, now + nth, 1).await.unwrap().unwrap();
     }
     store.close().await;

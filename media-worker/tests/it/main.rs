@@ -18,4 +18,7 @@ mod delivery;
 mod doors;
 mod add_text;
 mod leases;
+mod queue;
+mod cancelling;
+mod refusals;
 mod processes;

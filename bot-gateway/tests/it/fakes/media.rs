@@ -2,11 +2,12 @@
 
 use proto::media::v1::media_service_server::MediaService;
 use proto::media::v1::{
-    AckResultsRequest, AckResultsResponse, AddTextRequest, AddTextResponse, FetchResultRequest,
-    FetchResultResponse, GetJobRequest, GetJobResponse, Job, JobState, PictureHeader,
-    SubmitJobRequest, SubmitJobResponse, UploadInputRequest, UploadInputResponse,
-    WatchResultsRequest, WatchResultsResponse, add_text_request, add_text_response,
-    fetch_result_response, upload_input_request, watch_results_response,
+    AckResultsRequest, AckResultsResponse, AddTextRequest, AddTextResponse, CancelJobRequest,
+    CancelJobResponse, FetchResultRequest, FetchResultResponse, GetJobRequest, GetJobResponse,
+    GetLimitsRequest, GetLimitsResponse, Job, JobState, PictureHeader, SubmitJobRequest,
+    SubmitJobResponse, UploadInputRequest, UploadInputResponse, WatchResultsRequest,
+    WatchResultsResponse, add_text_request, add_text_response, fetch_result_response,
+    upload_input_request, watch_results_response,
 };
 use proto::reason::{self, MEDIA_DOMAIN, refusal};
 use tokio_stream::wrappers::ReceiverStream;
@@ -96,6 +97,25 @@ impl MediaService for Fakes {
 
     async fn get_job(&self, _: Request<GetJobRequest>) -> Answer<GetJobResponse> {
         Err(Status::unimplemented("the bot has no business with this call"))
+    }
+
+    async fn cancel_job(&self, request: Request<CancelJobRequest>) -> Answer<CancelJobResponse> {
+        let CancelJobRequest { user_id, operation_id } = request.into_inner();
+        let mut model = self.model();
+        let is_it = |job: &&Job| job.user_id == user_id && job.operation_id == operation_id;
+        let Some(job) = model.jobs.iter().find(is_it).cloned() else {
+            return Err(refused(Code::NotFound, reason::JOB_NOT_FOUND));
+        };
+        if model.has_begun {
+            return Err(refused(Code::FailedPrecondition, reason::JOB_STARTED));
+        }
+        model.cancelled.push(operation_id);
+        Ok(Response::new(CancelJobResponse { job: Some(job) }))
+    }
+
+    async fn get_limits(&self, _: Request<GetLimitsRequest>) -> Answer<GetLimitsResponse> {
+        let refusals_left = self.model().refusals_left;
+        Ok(Response::new(GetLimitsResponse { refusals_left, ..GetLimitsResponse::default() }))
     }
 
     type WatchResultsStream = ReceiverStream<Result<WatchResultsResponse, Status>>;

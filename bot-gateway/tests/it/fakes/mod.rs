@@ -82,6 +82,11 @@ pub(crate) struct Model {
     /// All SubmitJob calls that arrived.
     pub(crate) submits: Vec<SubmitJobRequest>,
     pub(crate) results: Vec<Lent<Job>>,
+    /// The provider is at work: nothing can be cancelled.
+    pub(crate) has_begun: bool,
+    /// Operations of all CancelJob calls that were done.
+    pub(crate) cancelled: Vec<String>,
+    pub(crate) refusals_left: i32,
     pub(crate) progress: Vec<Job>,
     pub(crate) pictures: HashMap<String, Vec<u8>>,
     /// The job whose picture cannot be fetched now.
@@ -123,6 +128,9 @@ impl Default for Model {
             jobs: Vec::new(),
             submits: Vec::new(),
             results: Vec::new(),
+            has_begun: false,
+            cancelled: Vec::new(),
+            refusals_left: 5,
             progress: Vec::new(),
             pictures: HashMap::new(),
             stuck_picture: String::new(),
