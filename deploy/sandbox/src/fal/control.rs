@@ -43,6 +43,7 @@ fn request(job: &Job) -> Value {
     });
     if let JobState::Done(outcome) = &job.state {
         request["result_status"] = outcome.status.into();
+        request["ended_at"] = job.ended_ms.map(timestamp).into();
     }
     request
 }

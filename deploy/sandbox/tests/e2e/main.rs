@@ -19,6 +19,8 @@ mod modes;
 mod kills;
 mod lost_answers;
 mod money_back;
+mod pipeline;
+mod media_campaign;
 mod payments_campaign;
 mod receipts;
 mod outage;

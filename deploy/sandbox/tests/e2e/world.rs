@@ -13,7 +13,7 @@ use proto::billing::v1::{
     Account, CommitRequest, GetAccountRequest, ListOperationsRequest, OpenTopUpRequest, Operation,
     ProviderAmount, RegisterUserRequest, ReserveRequest, SettleTopUpRequest,
 };
-use proto::client::{Billing, channel};
+use proto::client::{Billing, Media, channel};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -42,18 +42,29 @@ pub(crate) enum Process {
     Billing,
     Payments,
     Worker,
+    /// More of them on the same store, where a test starts them.
+    SecondWorker,
+    ThirdWorker,
     Bot,
 }
 
 impl Process {
     const SERVICES: [Self; 4] = [Self::Billing, Self::Payments, Self::Worker, Self::Bot];
+    const ALL_SERVICES: [Self; 6] = [
+        Self::Billing,
+        Self::Payments,
+        Self::Worker,
+        Self::Bot,
+        Self::SecondWorker,
+        Self::ThirdWorker,
+    ];
 
     fn binary(self) -> &'static str {
         match self {
             Self::Sandbox => "sandbox",
             Self::Billing => "billing-svc",
             Self::Payments => "payment-gateway",
-            Self::Worker => "media-worker",
+            Self::Worker | Self::SecondWorker | Self::ThirdWorker => "media-worker",
             Self::Bot => "bot-gateway",
         }
     }
@@ -64,6 +75,8 @@ pub(crate) struct World {
     folder: TempDir,
     settings: BTreeMap<&'static str, String>,
     admin: BTreeMap<Process, u16>,
+    /// Where the further workers are called.
+    more_workers: BTreeMap<Process, u16>,
     children: BTreeMap<Process, Child>,
     databases: Vec<String>,
     _ports: Ports,
@@ -87,7 +100,8 @@ impl World {
         let (sandbox, sandbox_tls) = (port(), port());
         let (billing, payments, payments_http, media) = (port(), port(), port(), port());
         let admin: BTreeMap<_, _> =
-            Process::SERVICES.into_iter().map(|service| (service, port())).collect();
+            Process::ALL_SERVICES.into_iter().map(|service| (service, port())).collect();
+        let more = [Process::SecondWorker, Process::ThirdWorker];
         let local = |port: u16| format!("127.0.0.1:{port}");
         let url = |port: u16| format!("http://127.0.0.1:{port}");
 
@@ -126,6 +140,7 @@ impl World {
                 ("FAL_API_URL", format!("{}/fal/v1", url(sandbox))),
             ]),
             admin,
+            more_workers: more.into_iter().map(|worker| (worker, port())).collect(),
             children: BTreeMap::new(),
             databases: Vec::new(),
             _ports: ports,
@@ -176,8 +191,21 @@ impl World {
         let mut command = Command::new(binary(process.binary()));
         command.current_dir(self.folder.path()).env_clear();
         command.env("PATH", "/usr/bin:/bin").env("RUST_LOG", "info").envs(&self.settings);
+        if let Some(port) = self.more_workers.get(&process) {
+            command.env("MEDIA_LISTEN", format!("127.0.0.1:{port}"));
+            command.env("MEDIA_ADMIN_LISTEN", format!("127.0.0.1:{}", self.admin[&process]));
+        }
         command.stdin(Stdio::null());
         command
+    }
+
+    /// Where a worker is called.
+    pub(crate) fn media(&self, worker: Process) -> Media {
+        let url = match self.more_workers.get(&worker) {
+            Some(port) => format!("http://127.0.0.1:{port}"),
+            None => self.settings["MEDIA_URL"].clone(),
+        };
+        Media::new(channel(&url).unwrap())
     }
 
     fn spawn(&mut self, process: Process) {
@@ -200,7 +228,12 @@ impl World {
     }
 
     fn log_file(&self, process: Process) -> PathBuf {
-        self.folder.path().join(format!("{}.log", process.binary()))
+        let nth = match process {
+            Process::SecondWorker => "-2",
+            Process::ThirdWorker => "-3",
+            _ => "",
+        };
+        self.folder.path().join(format!("{}{nth}.log", process.binary()))
     }
 
     /// What a process has logged.
@@ -440,7 +473,7 @@ pub(crate) fn picture(width: u32, height: u32) -> Vec<u8> {
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for process in [Process::Sandbox].into_iter().chain(Process::SERVICES) {
+            for process in [Process::Sandbox].into_iter().chain(Process::ALL_SERVICES) {
                 let log = self.log(process);
                 let lines: Vec<_> = log.lines().collect();
                 eprintln!("--- {process:?}");
@@ -493,7 +526,7 @@ struct Ports {
 }
 
 impl Ports {
-    const COUNT: u16 = 11;
+    const COUNT: u16 = 15;
 
     fn reserve() -> Self {
         let folder = std::env::temp_dir().join("media-lab-e2e-ports");
