@@ -10,8 +10,8 @@ pub const DONE_BUTTON: &str = "✅ Готово";
 pub const CLEAR_BUTTON: &str = "🗑 Очистить";
 
 /// Said when a mode is opened and refusals do not come back any more today.
-pub const REFUSALS_CHARGED: &str = "⚠️ Сегодня было много отказов из-за содержания. Если сервис \
-     снова откажется из-за него, стоимость не вернётся.";
+pub const REFUSALS_CHARGED: &str = "⚠️ Если сервис откажется от работы из-за содержания, стоимость \
+     не вернётся: бесплатных отказов на сегодня больше нет.";
 
 /// What a mode costs and what the user has, as it is shown when the mode is opened.
 #[derive(Clone, Copy, Debug)]

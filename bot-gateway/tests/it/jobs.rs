@@ -104,7 +104,7 @@ async fn a_refusal_that_is_charged_says_so_and_that_nothing_came_back() {
 
     refused(&app, &operation, true, 0);
 
-    let told = user.reads(prompt, "Отказов").await;
+    let told = user.reads(prompt, "этот платный").await;
     assert!(said(&told).contains("этот платный: 10 ₽ списаны"), "{told:#}");
     assert!(!said(&told).contains("возвращены"), "{told:#}");
     app.acknowledged(&operation).await;
@@ -132,10 +132,10 @@ async fn who_has_used_up_the_refusals_is_told_before_ordering() {
     let user = app.guest().await;
     app.model(|model| model.refusals_left = 0);
 
-    user.opens("mode_generate", "стоимость не вернётся").await;
+    user.opens("mode_generate", "не вернётся").await;
 
     app.model(|model| model.refusals_left = 1);
     user.opens("mode_edit", "Стоимость").await;
-    assert_eq!(user.count("стоимость не вернётся").await, 1);
+    assert_eq!(user.count("не вернётся").await, 1);
     app.stop().await;
 }

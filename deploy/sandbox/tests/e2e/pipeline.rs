@@ -51,7 +51,7 @@ async fn refusals_beyond_the_days_number_are_charged_and_the_user_knows(#[case] 
     world.balance_becomes(person.id, 10_000).await;
 
     person.tap("Создать").await;
-    person.hears(told.id, "стоимость не вернётся").await;
+    person.hears(told.id, "не вернётся").await;
     let asked = person.say("опять нельзя").await;
     let told = person.hears(asked, "этот платный").await;
     assert!(told.text.contains("10 ₽ списаны"), "{}", told.text);
