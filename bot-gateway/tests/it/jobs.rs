@@ -53,7 +53,7 @@ async fn a_job_that_waits_shows_its_place_and_is_ended_by_its_button() {
     assert!(said(&status).contains("Осталось примерно: 40 секунд"), "{status:#}");
     user.presses(&status, "Отменить работу").await;
     app.until("the job is cancelled", |model| (!model.cancelled.is_empty()).then_some(())).await;
-    assert_eq!(app.model(|model| model.cancelled.clone()), [operation.clone()]);
+    app.model(|model| assert_eq!(model.cancelled, std::slice::from_ref(&operation)));
     app.fail(&operation, FailureReason::Cancelled);
 
     let told = user.reads(prompt, "Отменено").await;
