@@ -42,6 +42,10 @@ pub struct Config {
     #[arg(long, env, default_value = "http://127.0.0.1:50051")]
     pub billing_url: String,
 
+    /// The endpoints that do each mode, a TOML file (README has its form); built in where unset.
+    #[arg(long, env)]
+    pub models_file: Option<PathBuf>,
+
     /// Key of fal.ai; several, separated by commas, take turns.
     #[arg(long, env, hide_env_values = true)]
     pub fal_key: SecretString,

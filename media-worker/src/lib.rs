@@ -8,6 +8,7 @@ pub mod server;
 pub mod grpc;
 pub mod worker;
 pub mod settings;
+mod prices;
 pub mod board;
 pub mod clock;
 pub mod fal;

@@ -18,9 +18,10 @@ use tonic::service::Routes;
 use crate::add_text::TextRenderer;
 use crate::board::Board;
 use crate::config::Config;
-use crate::fal::{Fal, FalKeys, FalUrls};
+use crate::fal::{Fal, FalKeys, FalUrls, Models};
 use crate::grpc::{Door, MediaGrpc};
 use crate::inspector::Inspector;
+use crate::prices;
 use crate::store::{PictureStore, Store};
 use crate::worker::{Parts, Worker};
 
@@ -80,6 +81,8 @@ impl App {
         };
         let fal = Fal::new(urls, keys)
             .unwrap_or_else(|error| refuse("FAL_QUEUE_URL", format_args!("{error:#}")));
+        let models = Models::load(config.models_file.as_deref())
+            .unwrap_or_else(|error| refuse("MODELS_FILE", format_args!("{error:#}")));
         let billing = client::channel(&config.billing_url)
             .unwrap_or_else(|error| refuse("BILLING_URL", error));
         let renderer = TextRenderer::new(config.media_fonts_dir.as_deref())
@@ -88,6 +91,7 @@ impl App {
             store,
             pictures,
             fal,
+            models: Arc::new(models),
             billing: Billing::new(billing).with_deadline(BILLING_DEADLINE),
             inspector: Inspector::default(),
             board: Arc::new(Board::default()),
@@ -129,6 +133,7 @@ pub async fn serve(app: App, listeners: Listeners, shutdown: Shutdown) -> anyhow
                 let admin = admin::serve(listeners.admin, readiness, shutdown.clone());
                 admin.await.context("serve the admin address")
             },
+            prices::check(parts.clone(), shutdown.clone()),
             async {
                 Worker::new(parts).run(shutdown.clone()).await;
                 Ok(())

@@ -1,4 +1,4 @@
--- Whose turn it is, the places at the provider, cancelling, and how refusals are settled.
+-- Whose turn it is, the places at the provider, takeovers, cancelling, and how refusals are settled.
 alter table jobs drop constraint jobs_state_check;
 alter table jobs add constraint jobs_state_check check (state in (
   'queued', 'submitting', 'submitted', 'committing', 'charging', 'refunding', 'succeeded', 'failed'));
@@ -11,6 +11,8 @@ alter table jobs add constraint jobs_failure_reason_check check (failure_reason 
 alter table jobs add column turn bigint not null default 0;
 -- One of the FAL_MAX_CONCURRENT places of its key, for as long as the provider may be at work on it.
 alter table jobs add column place bigint check (place >= 0);
+-- Endpoints that failed it and will not be asked again for it: a JSON list.
+alter table jobs add column endpoints_failed text not null default '[]';
 -- Until when the place is kept after an end that the provider may not know of.
 alter table jobs add column place_until bigint;
 -- When the user asked for the end.

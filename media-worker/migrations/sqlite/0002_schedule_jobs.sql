@@ -1,4 +1,4 @@
--- Whose turn it is, the places at the provider, cancelling, and how refusals are settled.
+-- Whose turn it is, the places at the provider, takeovers, cancelling, and how refusals are settled.
 -- SQLite cannot change a check, so the table is made anew.
 create table jobs_new (
   user_id integer not null check (user_id > 0),
@@ -47,6 +47,7 @@ create table jobs_new (
   forgotten integer not null default 0,    -- 1 once prompt, body and picture are gone
   turn integer not null default 0,         -- of the jobs that wait, the lowest is next
   place integer check (place >= 0),        -- of its key's FAL_MAX_CONCURRENT, while the provider may work on it
+  endpoints_failed text not null default '[]', -- JSON list: will not be asked again for it
   place_until integer,                     -- it is kept so long after an end that the provider may not know of
   cancel_asked_at integer,                 -- when the user asked for the end
   charged integer not null default 0,      -- 1: failed, and the operation was committed all the same

@@ -48,6 +48,11 @@ impl Units {
         whole.checked_mul(ONE_UNIT)?.checked_add(fraction).map(Self)
     }
 
+    /// Whether it is nothing.
+    pub fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
     /// Times the price of one unit, rounded up, and no more than billing takes.
     pub fn cost_rounded_up(self, unit_price: MicroUsd) -> MicroUsd {
         let exact = self.0.saturating_mul(i128::from(unit_price.0));

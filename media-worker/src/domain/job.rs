@@ -33,6 +33,8 @@ pub struct Job {
     pub ended_at: Option<i64>,
     /// Of the jobs that wait, the lowest turn is next.
     pub turn: i64,
+    /// Endpoints that failed it and are not asked again.
+    pub endpoints_failed: Vec<String>,
     /// The key whose place it has, or had.
     pub key_index: Option<i64>,
     /// Failed, and the operation was committed all the same.

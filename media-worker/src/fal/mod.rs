@@ -6,6 +6,7 @@
 mod wire;
 mod error;
 mod models;
+mod model_file;
 mod client;
 mod queue;
 mod storage;
@@ -14,6 +15,7 @@ mod history;
 pub use client::{Fal, FalKeys, FalUrls};
 pub use error::{ReadError, SubmitError};
 pub use history::Found;
-pub use models::{Model, ModelInput};
+pub use model_file::ModelFileError;
+pub use models::{Model, ModelInput, Models};
 pub use queue::{Cancelled, Progress, ResultAnswer};
 pub use storage::DownloadError;

@@ -1,7 +1,8 @@
 //! Which endpoint does each mode, what it is sent, and what it costs us.
 //!
-//! Invariant: which photo is the face is said here and nowhere else.
+//! Invariant: the second picture of a face swap has the face; which field that is, the file says.
 
+use serde::Deserialize;
 use serde_json::{Map, Number, Value, json};
 
 use crate::domain::{MicroUsd, Mode, Units};
@@ -14,72 +15,79 @@ const UPSCALE_SIDE_MAX: u64 = 16_000;
 const UPSCALE_MAX: u64 = 200;
 const UPSCALE_MIN: u64 = 100;
 
-/// What a unit of an endpoint is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Unit {
+/// What fal charges for.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Unit {
     Picture,
     OutputMegapixel,
 }
 
-/// One endpoint.
-#[derive(Debug)]
+/// How an endpoint is told its pictures.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Pictures {
+    None,
+    /// The first, by this name.
+    One(String),
+    /// A list of all, by this name.
+    All(String),
+    /// The first and the second, by these names: the second has the face.
+    Swap {
+        target: String,
+        face: String,
+    },
+}
+
+/// One endpoint, as one mode uses it.
+#[derive(Clone, Debug)]
 pub struct Model {
     /// The mode that it does.
     pub mode: Mode,
+    /// Its name in billing's price list.
+    pub name: String,
     /// Endpoint id.
-    pub endpoint: &'static str,
-    unit: Unit,
-    unit_price: MicroUsd,
-    /// Whether it takes a `seed`.
-    seed: bool,
+    pub endpoint: String,
+    pub(super) prompt: Option<String>,
+    pub(super) pictures: Pictures,
+    pub(super) factor: Option<String>,
+    pub(super) seed: Option<String>,
+    pub(super) fixed: Map<String, Value>,
+    pub(super) unit: Unit,
+    pub(super) unit_price: MicroUsd,
 }
 
-/// The table: the default endpoint of each mode. Prices that are not published are set above what
-/// was seen, so that what we report is never too little.
-static MODELS: [Model; 6] = [
-    Model {
-        mode: Mode::Generate,
-        endpoint: "fal-ai/nano-banana-2",
-        unit: Unit::Picture,
-        unit_price: MicroUsd::new(80_000),
-        seed: true,
-    },
-    Model {
-        mode: Mode::Edit,
-        endpoint: "fal-ai/nano-banana-2/edit",
-        unit: Unit::Picture,
-        unit_price: MicroUsd::new(80_000),
-        seed: true,
-    },
-    Model {
-        mode: Mode::Merge,
-        endpoint: "fal-ai/nano-banana-2/edit",
-        unit: Unit::Picture,
-        unit_price: MicroUsd::new(80_000),
-        seed: true,
-    },
-    Model {
-        mode: Mode::FaceSwap,
-        endpoint: "fal-ai/face-swap",
-        unit: Unit::Picture,
-        unit_price: MicroUsd::new(1_000),
-        seed: false,
-    },
-    Model {
-        mode: Mode::Retouch,
-        endpoint: "fal-ai/retoucher",
-        unit: Unit::Picture,
-        unit_price: MicroUsd::new(40_000),
-        seed: true,
-    },
-    Model {
-        mode: Mode::Upscale,
-        endpoint: "fal-ai/seedvr/upscale/image",
-        unit: Unit::OutputMegapixel,
-        unit_price: MicroUsd::new(1_000),
-        seed: true,
-    },
-];
+/// All models, by mode and in order: the first of a mode is its default.
+#[derive(Debug)]
+pub struct Models(Vec<Model>);
+
+impl Models {
+    pub(super) fn new(models: Vec<Model>) -> Self {
+        Self(models)
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Model] {
+        &self.0
+    }
+
+    /// Whether jobs of a mode may ask for this model; the empty name is the default.
+    pub fn has(&self, mode: Mode, name: &str) -> bool {
+        self.0.iter().any(|model| model.mode == mode && (name.is_empty() || model.name == name))
+    }
+
+    /// The endpoint that does a job now: the model that was asked for, or else the next one in
+    /// order that has not failed it.
+    pub fn next(&self, mode: Mode, name: &str, failed: &[String]) -> Option<&Model> {
+        let is_left = |model: &&Model| model.mode == mode && !failed.contains(&model.endpoint);
+        let asked = self.0.iter().filter(is_left).find(|model| model.name == name);
+        asked.or_else(|| self.0.iter().find(is_left))
+    }
+
+    /// The model of a mode that uses this endpoint.
+    pub fn of_endpoint(&self, mode: Mode, endpoint: &str) -> Option<&Model> {
+        self.0.iter().find(|model| model.mode == mode && model.endpoint == endpoint)
+    }
+}
 
 /// An input as an endpoint is told of it.
 #[derive(Clone, Debug)]
@@ -93,48 +101,35 @@ pub struct ModelInput {
 }
 
 impl Model {
-    /// The mode's endpoint; `name` is empty or the endpoint's id.
-    pub fn find(mode: Mode, name: &str) -> Option<&'static Self> {
-        MODELS
-            .iter()
-            .find(|model| model.mode == mode && (name.is_empty() || name == model.endpoint))
-    }
-
     /// The body of a submit. `seed` makes the picture unlike others, and the request one that can
     /// be told from all others in fal's history.
     pub fn body(&self, prompt: &str, inputs: &[ModelInput], seed: u32) -> Value {
-        let url = |nth: usize| inputs.get(nth).map_or("", |input| input.url.as_str());
-        let urls = || inputs.iter().map(|input| input.url.as_str()).collect::<Vec<_>>();
-        let mut body = Map::new();
-        let mut set = |key: &str, value: Value| body.insert(key.to_owned(), value);
-        match self.mode {
-            Mode::Generate => {
-                set("prompt", json!(prompt));
-                set("num_images", json!(1));
+        let url = |nth: usize| json!(inputs.get(nth).map_or("", |input| input.url.as_str()));
+        let mut body = self.fixed.clone();
+        if let Some(field) = &self.prompt {
+            body.insert(field.clone(), json!(prompt));
+        }
+        match &self.pictures {
+            Pictures::None => {}
+            Pictures::One(field) => {
+                body.insert(field.clone(), url(0));
             }
-            Mode::Edit | Mode::Merge => {
-                set("prompt", json!(prompt));
-                set("image_urls", json!(urls()));
-                set("num_images", json!(1));
+            Pictures::All(field) => {
+                let urls: Vec<_> = inputs.iter().map(|input| input.url.as_str()).collect();
+                body.insert(field.clone(), json!(urls));
             }
-            Mode::FaceSwap => {
-                set("base_image_url", json!(url(0)));
-                set("swap_image_url", json!(url(1)));
-            }
-            Mode::Retouch => {
-                set("image_url", json!(url(0)));
-            }
-            Mode::Upscale => {
-                let (width, height) =
-                    inputs.first().map_or((1, 1), |input| (input.width, input.height));
-                set("image_url", json!(url(0)));
-                set("upscale_mode", json!("factor"));
-                set("upscale_factor", Value::Number(upscale_factor(width, height)));
-                set("output_format", json!("jpg"));
+            Pictures::Swap { target, face } => {
+                body.insert(target.clone(), url(0));
+                body.insert(face.clone(), url(1));
             }
         }
-        if self.seed {
-            set("seed", json!(seed));
+        if let Some(field) = &self.factor {
+            let (width, height) =
+                inputs.first().map_or((1, 1), |input| (input.width, input.height));
+            body.insert(field.clone(), Value::Number(upscale_factor(width, height)));
+        }
+        if let Some(field) = &self.seed {
+            body.insert(field.clone(), json!(seed));
         }
         Value::Object(body)
     }
@@ -177,63 +172,61 @@ mod tests {
             .collect()
     }
 
+    fn built_in() -> Models {
+        Models::load(None).unwrap()
+    }
+
     #[track_caller]
     fn check(mode: Mode, endpoint: &str, count: usize, expected: Value) {
-        let model = Model::find(mode, "").unwrap();
-        assert_eq!(model.endpoint, endpoint);
-        assert_eq!(model.body("words", &inputs(count), 7), expected, "{mode}");
+        let models = built_in();
+        let model = models.of_endpoint(mode, endpoint).expect("a model");
+        assert_eq!(model.body("words", &inputs(count), 7), expected, "{mode} {endpoint}");
+    }
+
+    /// As the endpoints' published schemas have them.
+    #[test]
+    fn each_endpoint_is_sent_what_it_reads() {
+        let (one, two) = ("https://x/1.png", "https://x/2.png");
+        let nano = json!({"prompt": "words", "num_images": 1, "seed": 7});
+        check(Mode::Generate, "fal-ai/nano-banana-2", 0, nano);
+        let flux = json!({"prompt": "words", "seed": 7});
+        check(Mode::Generate, "fal-ai/flux-2-pro", 0, flux);
+        let nano = json!({"prompt": "words", "num_images": 1, "image_urls": [one], "seed": 7});
+        check(Mode::Edit, "fal-ai/nano-banana-2/edit", 1, nano);
+        let flux = json!({"prompt": "words", "image_urls": [one], "seed": 7});
+        check(Mode::Edit, "fal-ai/flux-2-pro/edit", 1, flux);
+        let both = json!({"prompt": "words", "num_images": 1, "image_urls": [one, two], "seed": 7});
+        check(Mode::Merge, "fal-ai/nano-banana-2/edit", 2, both.clone());
+        check(Mode::Merge, "fal-ai/bytedance/seedream/v4.5/edit", 2, both);
+        let swap = json!({"base_image_url": one, "swap_image_url": two});
+        check(Mode::FaceSwap, "fal-ai/face-swap", 2, swap);
+        let swap = json!({"target_image_url": one, "source_face_url": two});
+        check(Mode::FaceSwap, "half-moon-ai/ai-face-swap/faceswapimage", 2, swap);
+        let retouch = json!({"image_url": one, "seed": 7});
+        check(Mode::Retouch, "fal-ai/retoucher", 1, retouch.clone());
+        check(Mode::Retouch, "fal-ai/image-editing/retouch", 1, retouch);
+        let seedvr = json!({"image_url": one, "upscale_mode": "factor", "upscale_factor": 2,
+            "output_format": "jpg", "seed": 7});
+        check(Mode::Upscale, "fal-ai/seedvr/upscale/image", 1, seedvr);
+        let clarity = json!({"image_url": one, "upscale_factor": 2, "seed": 7});
+        check(Mode::Upscale, "fal-ai/clarity-upscaler", 1, clarity);
     }
 
     #[test]
-    fn each_mode_sends_what_its_endpoint_reads() {
-        check(
-            Mode::Generate,
-            "fal-ai/nano-banana-2",
-            0,
-            json!({"prompt": "words", "num_images": 1, "seed": 7}),
-        );
-        check(
-            Mode::Edit,
-            "fal-ai/nano-banana-2/edit",
-            1,
-            json!({"prompt": "words", "num_images": 1, "image_urls": ["https://x/1.png"], "seed": 7}),
-        );
-        check(
-            Mode::Merge,
-            "fal-ai/nano-banana-2/edit",
-            2,
-            json!({"prompt": "words", "num_images": 1,
-                "image_urls": ["https://x/1.png", "https://x/2.png"], "seed": 7}),
-        );
-        check(
-            Mode::FaceSwap,
-            "fal-ai/face-swap",
-            2,
-            json!({"base_image_url": "https://x/1.png", "swap_image_url": "https://x/2.png"}),
-        );
-        check(
-            Mode::Retouch,
-            "fal-ai/retoucher",
-            1,
-            json!({"image_url": "https://x/1.png", "seed": 7}),
-        );
-        check(
-            Mode::Upscale,
-            "fal-ai/seedvr/upscale/image",
-            1,
-            json!({"image_url": "https://x/1.png", "upscale_mode": "factor", "upscale_factor": 2,
-                "output_format": "jpg", "seed": 7}),
-        );
-    }
-
-    #[test]
-    fn every_mode_has_one_default_and_no_model_of_another() {
-        for mode in Mode::ALL {
-            let model = Model::find(mode, "").unwrap();
-            assert!(Model::find(mode, model.endpoint).is_some());
-            assert!(Model::find(mode, "fal-ai/unheard-of").is_none());
-        }
-        assert!(Model::find(Mode::Generate, "fal-ai/retoucher").is_none());
+    fn what_was_asked_for_comes_first_and_then_the_others_in_order() {
+        let models = built_in();
+        let next = |name: &str, failed: &[&str]| {
+            let failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
+            models.next(Mode::Generate, name, &failed).map(|model| model.endpoint.as_str())
+        };
+        let (nano, flux) = ("fal-ai/nano-banana-2", "fal-ai/flux-2-pro");
+        assert_eq!(next("", &[]), Some(nano));
+        assert_eq!(next("", &[nano]), Some(flux));
+        assert_eq!(next("flux-2-pro", &[]), Some(flux));
+        assert_eq!(next("flux-2-pro", &[flux]), Some(nano));
+        assert_eq!(next("", &[nano, flux]), None);
+        assert!(models.has(Mode::Generate, "") && models.has(Mode::Generate, "flux-2-pro"));
+        assert!(!models.has(Mode::Generate, "retoucher"));
     }
 
     #[test]
@@ -254,7 +247,7 @@ mod tests {
     fn cost_follows_what_fal_reports_and_else_the_table() {
         let cost = |mode, units: Option<&str>| {
             let reported = units.and_then(Units::parse);
-            Model::find(mode, "").unwrap().cost(reported, 2000, 1500).get()
+            built_in().next(mode, "", &[]).unwrap().cost(reported, 2000, 1500).get()
         };
         assert_eq!(cost(Mode::Generate, Some("1")), 80_000);
         assert_eq!(cost(Mode::Generate, None), 80_000);

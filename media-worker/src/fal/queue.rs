@@ -45,7 +45,12 @@ pub enum ResultAnswer {
         units: Option<Units>,
     },
     /// None, for good.
-    Failed(Failure),
+    Failed {
+        /// Why.
+        why: Failure,
+        /// fal.ai charges nothing for it: its own failures are not billed.
+        is_unpaid: bool,
+    },
     /// Not yet.
     NotYet,
 }
@@ -199,7 +204,7 @@ impl Fal {
         let since = Instant::now();
         let done = self.result_uncounted(request, key).await;
         let outcome = match &done {
-            Ok(ResultAnswer::Failed(failure)) => failure.reason.name(),
+            Ok(ResultAnswer::Failed { why, .. }) => why.reason.name(),
             Ok(ResultAnswer::NotYet) => "not_yet",
             _ => read_outcome(&done),
         };
@@ -231,7 +236,10 @@ impl Fal {
             401 | 403 | 404 | 408 | 429 => Err(refusal(status)),
             // An ingress that fails says nothing about the job.
             500..=599 if !marked && !from_fal => Err(refusal(status)),
-            _ => Ok(ResultAnswer::Failed(failure(status, kind.as_deref(), timed_out))),
+            _ => Ok(ResultAnswer::Failed {
+                why: failure(status, kind.as_deref(), timed_out),
+                is_unpaid: status.is_server_error() && units.is_none_or(Units::is_zero),
+            }),
         }
     }
 
@@ -302,14 +310,15 @@ fn output(body: &[u8], units: Option<Units>) -> Result<ResultAnswer, ReadError> 
         .ok_or_else(|| ReadError::Retry("the result cannot be read".to_owned()))?;
     if output.is_unsafe() {
         let refused = Failure::new(FailureReason::ContentRefused, "has_nsfw_concepts");
-        return Ok(ResultAnswer::Failed(refused));
+        return Ok(ResultAnswer::Failed { why: refused, is_unpaid: false });
     }
     Ok(match output.first_url() {
         Some(url) => ResultAnswer::Picture { url: url.to_owned(), units },
-        None => ResultAnswer::Failed(Failure::new(
-            FailureReason::ProviderFailed,
-            "no_picture_in_result",
-        )),
+        // It may have been charged.
+        None => ResultAnswer::Failed {
+            why: Failure::new(FailureReason::ProviderFailed, "no_picture_in_result"),
+            is_unpaid: false,
+        },
     })
 }
 

@@ -6,7 +6,7 @@ use prost_types::Timestamp;
 use proto::media::v1 as wire;
 
 use crate::domain::{FailureReason, Job, JobKey, Mode, OperationId, Stage, UserId, Work};
-use crate::fal::Model;
+use crate::fal::Models;
 
 use super::status::MediaError;
 
@@ -24,11 +24,14 @@ pub(super) fn key(user_id: i64, operation_id: &str) -> Result<JobKey, MediaError
 }
 
 /// Reads and checks what a job is asked for.
-pub(super) fn work(request: wire::SubmitJobRequest) -> Result<(JobKey, Work), MediaError> {
+pub(super) fn work(
+    models: &Models,
+    request: wire::SubmitJobRequest,
+) -> Result<(JobKey, Work), MediaError> {
     let key = key(request.user_id, &request.operation_id)?;
     let mode = mode(request.mode())?;
     mode.check(&request.prompt, request.input_ids.len())?;
-    if Model::find(mode, &request.model).is_none() {
+    if !models.has(mode, &request.model) {
         return Err(MediaError::InvalidField("model"));
     }
     // An id that cannot be one was never given out.

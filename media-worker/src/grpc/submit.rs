@@ -18,7 +18,7 @@ pub(super) async fn submit(
     door: &Door,
     request: wire::SubmitJobRequest,
 ) -> Result<Job, MediaError> {
-    let (key, work) = convert::work(request)?;
+    let (key, work) = convert::work(&door.parts.models, request)?;
     let payload_sha256 = digest(&work);
     let store = &door.parts.store;
     match store.job_with_payload(key).await? {

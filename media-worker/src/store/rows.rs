@@ -17,7 +17,8 @@ macro_rules! job_columns {
          deadline_at, tries, attempts, endpoint, fal_key_index, fal_body, submitted_at, \
          fal_request_id, fal_status_url, fal_response_url, fal_cancel_url, failure_reason, \
          failure_detail, cost_micro_usd, result_file, result_content_type, result_size_bytes, \
-         result_width, result_height, ended_at, turn, charged, refusals_left"
+         result_width, result_height, ended_at, turn, charged, refusals_left, \
+         endpoints_failed"
     };
 }
 pub(super) use job_columns;
@@ -40,6 +41,8 @@ pub(super) fn job(row: &AnyRow) -> Result<Job, StoreError> {
         deadline_at: row.try_get("deadline_at")?,
         ended_at: row.try_get("ended_at")?,
         turn: row.try_get("turn")?,
+        endpoints_failed: serde_json::from_str(row.try_get("endpoints_failed")?)
+            .map_err(|_| StoreError::Unreadable("endpoints_failed"))?,
         key_index: row.try_get("fal_key_index")?,
         is_charged: row.try_get::<i64, _>("charged")? != 0,
         refusals_left: row.try_get("refusals_left")?,

@@ -153,6 +153,20 @@ impl Store {
         self.take(step(lease, changes, "'submitting'").bind(run_at)).await
     }
 
+    /// `submitting | submitted → queued`, in the same hands and with the same place: an endpoint
+    /// failed, and is not asked again.
+    ///
+    /// # Errors
+    /// When the lease is lost, or the database fails.
+    pub async fn take_over(&self, lease: &Lease, failed: &[String]) -> Result<(), StoreError> {
+        let failed = serde_json::to_string(failed)
+            .map_err(|_| StoreError::Unreadable("endpoints_failed"))?;
+        let changes = "state = 'queued', endpoints_failed = $4, endpoint = null, fal_body = null, \
+                       submitted_at = null, fal_request_id = null, fal_status_url = null, \
+                       fal_response_url = null, fal_cancel_url = null, tries = 0";
+        self.take(step(lease, changes, "'submitting', 'submitted'").bind(failed)).await
+    }
+
     /// `submitting → submitted`.
     ///
     /// # Errors

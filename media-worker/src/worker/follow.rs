@@ -7,7 +7,7 @@ use crate::domain::{
     Failure, FailureReason, FalRequest, Job, JobKey, MicroUsd, ResultPicture, Stage, Submission,
     Units,
 };
-use crate::fal::{Cancelled, DownloadError, Model, Progress, ReadError, ResultAnswer};
+use crate::fal::{Cancelled, DownloadError, Progress, ReadError, ResultAnswer};
 use crate::picture::{BYTES_MAX, Picture};
 use crate::settings::pause_after;
 use crate::store::RefusalSettled;
@@ -91,7 +91,10 @@ impl Run {
             (Ok(ResultAnswer::Picture { url, units }), _) => {
                 return self.keep(it, &url, units).await.map(Some);
             }
-            (Ok(ResultAnswer::Failed(why)), _) => why,
+            (Ok(ResultAnswer::Failed { why, is_unpaid: true }), _) if is_providers(&why) => {
+                return self.fail_over(it, why).await.map(Some);
+            }
+            (Ok(ResultAnswer::Failed { why, .. }), _) => why,
             (Ok(ResultAnswer::NotYet) | Err(_), Some(why)) => why,
             (Ok(ResultAnswer::NotYet), None) => return Ok(None),
             (Err(ReadError::Retry(cause)), None) if it.unread >= UNREAD_MAX => {
@@ -105,6 +108,16 @@ impl Run {
         };
         tracing::info!(fal.request_id = %it.request.id, "fal.ai ended without a picture");
         self.end(it, why).await.map(Some)
+    }
+
+    /// The provider failed, and nothing has to be paid: another endpoint may do it.
+    async fn fail_over(&self, it: &Followed<'_>, why: Failure) -> Result<Next, Lost> {
+        let store = &self.parts().store;
+        let is_cancelled = durably(|| store.is_cancel_asked(it.job.key)).await?;
+        if is_cancelled || now_ms() >= it.job.deadline_at {
+            return self.end(it, why).await;
+        }
+        self.take_over(it.job, &it.submission.endpoint, why).await
     }
 
     /// fal.ai is done, and there is no picture: cancelled by the user, refused, or failed.
@@ -199,7 +212,7 @@ impl Run {
                 return self.give_back().await;
             }
         };
-        let cost = cost(it, units, &picture);
+        let cost = self.cost(it, units, &picture);
         let Some(result) = self.store_picture(it.job.key, &picture, bytes).await else {
             // fal keeps it for a while, so it can be fetched again when the disk has recovered.
             if now_ms() >= it.job.deadline_at {
@@ -230,6 +243,11 @@ impl Run {
         }
     }
 
+    fn cost(&self, it: &Followed<'_>, units: Option<Units>, picture: &Picture) -> MicroUsd {
+        let model = self.parts().models.of_endpoint(it.job.work.mode, &it.submission.endpoint);
+        model.map_or(MicroUsd::new(0), |model| model.cost(units, picture.width, picture.height))
+    }
+
     async fn store_picture(
         &self,
         key: JobKey,
@@ -253,7 +271,7 @@ impl Run {
     }
 }
 
-fn cost(it: &Followed<'_>, units: Option<Units>, picture: &Picture) -> MicroUsd {
-    Model::find(it.job.work.mode, &it.submission.endpoint)
-        .map_or(MicroUsd::new(0), |model| model.cost(units, picture.width, picture.height))
+/// Whether a failure is the endpoint's own, so that another may do better.
+fn is_providers(why: &Failure) -> bool {
+    matches!(why.reason, FailureReason::ProviderFailed | FailureReason::Overloaded)
 }

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 
 use crate::board::Board;
 use crate::clock::{millis, now_ms};
-use crate::fal::Fal;
+use crate::fal::{Fal, Models};
 use crate::inspector::Inspector;
 use crate::settings::Settings;
 use crate::store::{Claim, Lane, PictureStore, Places, Store, StoreError};
@@ -37,6 +37,8 @@ pub struct Parts {
     pub pictures: PictureStore,
     /// The provider.
     pub fal: Fal,
+    /// The endpoints that do each mode.
+    pub models: Arc<Models>,
     /// Where operations are settled.
     pub billing: Billing,
     /// What checks pictures.

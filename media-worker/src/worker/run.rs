@@ -30,6 +30,8 @@ pub(super) struct Lost;
 pub(super) enum Next {
     /// The job is here now.
     Stage(Stage),
+    /// It begins again, past these endpoints.
+    TakenOver(Vec<String>),
     /// It ended, or was given back.
     Done,
 }
@@ -111,6 +113,10 @@ impl Run {
             };
             match next {
                 Next::Stage(stage) => job.stage = stage,
+                Next::TakenOver(failed) => {
+                    job.stage = Stage::Queued;
+                    job.endpoints_failed = failed;
+                }
                 Next::Done => return Ok(()),
             }
             if self.shutdown.is_requested() {

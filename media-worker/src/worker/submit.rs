@@ -3,6 +3,7 @@
 //! Invariant: `submitting` is stored before the first byte is sent, and a job that is found there
 //! is never sent a second time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -10,10 +11,11 @@ use uuid::Uuid;
 
 use crate::clock::{in_ms, now_ms, until};
 use crate::domain::{Failure, FailureReason, Job, Stage, Submission};
-use crate::fal::{Fal, Found, Model, ModelInput, ReadError, SubmitError};
+use crate::fal::{Fal, Found, ModelInput, ReadError, SubmitError};
 use crate::settings::pause_after;
 
 use super::hold::Hold;
+use super::lanes::Parts;
 use super::run::{Lost, Next, Run, Waited, durably};
 
 /// How long a submit waits to hear that the hold lives. Billing may be away: it was reserved when
@@ -42,7 +44,9 @@ impl Run {
         if self.hold_is_gone().await {
             return self.end_without_picture(FailureReason::HoldExpired, "hold_gone").await;
         }
-        let Some(model) = Model::find(job.work.mode, &job.work.model) else {
+        let models = Arc::clone(&self.parts().models);
+        let next = models.next(job.work.mode, &job.work.model, &job.endpoints_failed);
+        let Some(model) = next else {
             let reason = FailureReason::ProviderFailed;
             return self.end_without_picture(reason, "model_not_known").await;
         };
@@ -63,7 +67,7 @@ impl Run {
             }
         };
         let submission = Submission {
-            endpoint: model.endpoint.to_owned(),
+            endpoint: model.endpoint.clone(),
             key_index,
             body: model.body(&job.work.prompt, &inputs, seed()).to_string(),
             at: now_ms(),
@@ -92,6 +96,10 @@ impl Run {
                 Ok(Next::Done)
             }
             Err(SubmitError::Stopped(code)) => self.stopped(code).await,
+            // The endpoint is gone, or does not understand us: nothing was taken.
+            Err(SubmitError::Refused(why)) if why.reason == FailureReason::ProviderFailed => {
+                self.take_over(job, &submission.endpoint, why).await
+            }
             Err(SubmitError::Refused(why)) => {
                 Ok(Next::Stage(Stage::Refunding(self.fail(why).await?)))
             }
@@ -143,6 +151,31 @@ impl Run {
         Ok(Next::Stage(Stage::Refunding(self.fail_unseen(why).await?)))
     }
 
+    /// An endpoint failed a job that was not paid for: the next one takes over, if there is one.
+    pub(super) async fn take_over(
+        &self,
+        job: &Job,
+        endpoint: &str,
+        why: Failure,
+    ) -> Result<Next, Lost> {
+        let Parts { store, models, .. } = self.parts();
+        let mut failed = job.endpoints_failed.clone();
+        failed.push(endpoint.to_owned());
+        if models.next(job.work.mode, &job.work.model, &failed).is_none() {
+            return Ok(Next::Stage(Stage::Refunding(self.fail(why).await?)));
+        }
+        durably(|| store.take_over(&self.lease, &failed)).await?;
+        tracing::warn!(
+            fal.endpoint = endpoint,
+            reason = why.reason.name(),
+            detail = %why.detail,
+            "an endpoint failed, the next one takes over"
+        );
+        let mode = job.work.mode.name();
+        metrics::counter!("takeovers_total", "mode" => mode).increment(1);
+        Ok(Next::TakenOver(failed))
+    }
+
     /// fal.ai will not work for this account: somebody must look.
     async fn stopped(&self, code: u16) -> Result<Next, Lost> {
         tracing::error!(http.status = code, "fal.ai refuses the account: key or balance");
@@ -168,7 +201,7 @@ impl Run {
     }
 
     async fn upload(&self, job: &Job, key_index: i64) -> Result<Vec<ModelInput>, UploadError> {
-        let super::lanes::Parts { store, pictures, fal, .. } = self.parts();
+        let Parts { store, pictures, fal, .. } = self.parts();
         let gone = || Failure::new(FailureReason::BadInput, "input_no_longer_kept");
         let mut uploaded = Vec::new();
         for id in &job.work.inputs {

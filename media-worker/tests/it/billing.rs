@@ -28,6 +28,8 @@ pub(crate) struct Held {
 #[derive(Debug, Default)]
 struct Books {
     operations: HashMap<String, Held>,
+    /// A type that has no price.
+    not_sold: Option<&'static str>,
     /// No call is answered.
     is_down: bool,
     /// Commits are done and then not answered, so many times.
@@ -92,6 +94,10 @@ impl Billing {
         self.books().is_down = is_down;
     }
 
+    pub(crate) fn stop_selling(&self, operation_type: &'static str) {
+        self.books().not_sold = Some(operation_type);
+    }
+
     pub(crate) fn lose_commits(&self, count: u32) {
         self.books().lost_commits = count;
     }
@@ -140,7 +146,25 @@ macro_rules! never_called {
         /// Implements the four calls that the worker makes, and refuses the others.
         #[tonic::async_trait]
         impl BillingService for Billing {
-            async fn get_operation(
+            async fn list_prices(
+        &self,
+        _request: Request<wire::ListPricesRequest>,
+    ) -> Result<Response<wire::ListPricesResponse>, Status> {
+        let books = self.books();
+        if books.is_down {
+            return Err(Status::unavailable("down, as the test says"));
+        }
+        let types = ["generate", "edit", "merge", "face_swap", "retouch", "upscale"];
+        let sold = types.into_iter().filter(|sold| books.not_sold != Some(*sold));
+        let price = |sold: &str| wire::Price {
+            operation_type: sold.to_owned(),
+            price_kopecks: 1_000,
+            ..wire::Price::default()
+        };
+        Ok(Response::new(wire::ListPricesResponse { prices: sold.map(price).collect() }))
+    }
+
+    async fn get_operation(
                 &self,
                 request: Request<wire::GetOperationRequest>,
             ) -> Result<Response<wire::GetOperationResponse>, Status> {
@@ -245,7 +269,6 @@ macro_rules! never_called {
 never_called! {
     register_user(RegisterUserRequest) -> RegisterUserResponse;
     get_account(GetAccountRequest) -> GetAccountResponse;
-    list_prices(ListPricesRequest) -> ListPricesResponse;
     reserve(ReserveRequest) -> ReserveResponse;
     list_operations(ListOperationsRequest) -> ListOperationsResponse;
     open_top_up(OpenTopUpRequest) -> OpenTopUpResponse;

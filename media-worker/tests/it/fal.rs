@@ -60,6 +60,12 @@ pub(crate) struct Script {
     pub(crate) submit: OnSubmit,
     /// So many looks at the status say that the job waits, the last one at position 0.
     pub(crate) queue: u32,
+    /// This endpoint is not there.
+    pub(crate) gone: Option<&'static str>,
+    /// This endpoint takes work and ends it with a 500.
+    pub(crate) fails: Option<&'static str>,
+    /// This endpoint never completes.
+    pub(crate) hang_on: Option<&'static str>,
     /// Never completes.
     pub(crate) hang: bool,
     /// A cancel is answered with: it is done already.
@@ -89,6 +95,9 @@ impl Default for Script {
         Self {
             submit: OnSubmit::Take,
             queue: 0,
+            gone: None,
+            fails: None,
+            hang_on: None,
             hang: false,
             cancel_finds_it_done: false,
             status_code: None,
@@ -133,6 +142,10 @@ struct Seen {
 }
 
 impl Seen {
+    fn is_at(&self, id: &str, endpoint: &str) -> bool {
+        self.taken.iter().any(|taken| taken.request_id == id && taken.endpoint == endpoint)
+    }
+
     fn take(&mut self, taken: Taken) {
         self.taken.push(taken);
         self.peak = self.peak.max(self.taken.len() - self.done.len());
@@ -355,6 +368,10 @@ async fn submit(fal: &Fal, endpoint: &str, headers: &HeaderMap, body: &[u8]) -> 
         fal.seen().refused += 1;
         return json_answer(*status, body);
     }
+    if script.gone == Some(endpoint) {
+        fal.seen().refused += 1;
+        return json_answer(404, &json!({"detail": format!("Path /{endpoint} not found")}));
+    }
     let request_id = uuid::Uuid::new_v4().to_string();
     let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
     fal.seen().take(Taken {
@@ -395,7 +412,7 @@ fn status(fal: &Fal, id: &str) -> Response {
         let body = json!({"status": "IN_QUEUE", "request_id": id, "queue_position": position});
         return json_answer(202, &body);
     }
-    if seen.script.hang {
+    if seen.script.hang || seen.script.hang_on.is_some_and(|on| seen.is_at(id, on)) {
         return json_answer(202, &json!({"status": "IN_PROGRESS", "request_id": id, "logs": null}));
     }
     let mut body = json!({"status": "COMPLETED", "request_id": id, "logs": null});
@@ -409,6 +426,12 @@ fn status(fal: &Fal, id: &str) -> Response {
 fn result(fal: &Fal, id: &str) -> Response {
     let mut seen = fal.seen();
     seen.done.insert(id.to_owned());
+    if seen.script.fails.is_some_and(|fails| seen.is_at(id, fails)) {
+        let mut response =
+            json_answer(500, &json!({"detail": "x", "error_type": "internal_error"}));
+        response.headers_mut().insert("x-fal-request-id", id.parse().unwrap());
+        return response;
+    }
     let url = format!("{}/files/result-{id}", fal.url);
     let body = match &mut seen.script.result {
         OnResult::Images => json!({"images": [{"url": url}], "seed": 1}),

@@ -19,6 +19,7 @@ mod doors;
 mod add_text;
 mod leases;
 mod queue;
+mod models;
 mod cancelling;
 mod refusals;
 mod processes;

@@ -1,0 +1,137 @@
+//! When an endpoint is gone or fails, the next one takes over, unless the job was paid for.
+
+use media_worker::settings::Settings;
+use proto::media::v1::{FailureReason, JobState};
+use rstest::rstest;
+use serde_json::json;
+
+use crate::app::{App, quick};
+use crate::database::Engine;
+use crate::fal::{OnResult, OnSubmit};
+
+const NANO: &str = "fal-ai/nano-banana-2";
+const FLUX: &str = "fal-ai/flux-2-pro";
+
+async fn with_all_models(engine: Engine, settings: Settings) -> App {
+    let mut app = App::prepare(engine, settings).await;
+    app.models = include_str!("../../assets/models.toml");
+    app.restart().await;
+    app
+}
+
+fn endpoints(app: &App) -> Vec<String> {
+    app.fal.taken().into_iter().map(|taken| taken.endpoint).collect()
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_endpoint_takes_over_from_one_that_is_gone(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = with_all_models(engine, quick()).await;
+    app.fal.script(|script| script.gone = Some(NANO));
+
+    let operation = app.generate().await;
+
+    assert_eq!(app.ended(&operation).await.state(), JobState::Succeeded);
+    assert_eq!(endpoints(&app), [FLUX]);
+    // What it cost is the price of the one that did it.
+    assert_eq!(app.billing.operation(&operation).cost_micro_usd, Some(45_000));
+    app.check_books().await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_endpoint_takes_over_from_one_that_fails_unpaid(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = with_all_models(engine, Settings { concurrent_max: 1, ..quick() }).await;
+    app.fal.script(|script| script.fails = Some(NANO));
+
+    let operation = app.generate().await;
+
+    assert_eq!(app.ended(&operation).await.state(), JobState::Succeeded);
+    assert_eq!(endpoints(&app), [NANO, FLUX]);
+    app.check_books().await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_takeover_goes_on_in_another_process(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let mut app = with_all_models(engine, quick()).await;
+    app.fal.script(|script| {
+        script.fails = Some(NANO);
+        script.hang_on = Some(FLUX);
+    });
+    let operation = app.generate().await;
+    app.fal.until_taken(2).await;
+
+    app.kill();
+    app.fal.script(|script| script.hang_on = None);
+    app.restart().await;
+
+    app.ended(&operation).await;
+    assert!(endpoints(&app).len() <= 2, "{:?}", endpoints(&app));
+    app.check_books().await;
+}
+
+#[rstest]
+#[case::refused(422, "content_policy_violation", FailureReason::ContentRefused)]
+#[case::no_face(422, "face_detection_error", FailureReason::NoFace)]
+#[case::bad_input(422, "image_too_small", FailureReason::BadInput)]
+#[case::our_bug(422, "missing", FailureReason::ProviderFailed)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_endpoint_would_not_do_better_or_may_be_paid_is_not_taken_over(
+    #[case] status: u16,
+    #[case] kind: &str,
+    #[case] reason: FailureReason,
+) {
+    let app = with_all_models(Engine::Sqlite, quick()).await;
+    let body = json!({"detail": [{"loc": [], "msg": "no", "type": kind}]});
+    app.fal.script(|script| script.result = OnResult::Status(status, body));
+
+    let operation = app.generate().await;
+
+    assert_eq!(app.ended(&operation).await.failure_reason(), reason);
+    assert_eq!(endpoints(&app), [NANO]);
+    app.check_books().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_submit_is_never_taken_over() {
+    let app = with_all_models(Engine::Sqlite, quick()).await;
+    app.fal.script(|script| script.submit = OnSubmit::TakeAndDrop);
+
+    let operation = app.generate().await;
+
+    assert_eq!(app.ended(&operation).await.failure_reason(), FailureReason::OutcomeUnknown);
+    assert_eq!(endpoints(&app), [NANO]);
+    app.check_books().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_every_endpoint_fails_is_refunded() {
+    let app = with_all_models(Engine::Sqlite, quick()).await;
+    let body = json!({"detail": [{"loc": [], "msg": "x", "type": "internal_server_error"}]});
+    app.fal.script(|script| script.result = OnResult::Status(500, body));
+
+    let operation = app.generate().await;
+
+    let job = app.ended(&operation).await;
+    assert_eq!(job.failure_reason(), FailureReason::ProviderFailed);
+    assert_eq!(endpoints(&app), [NANO, FLUX]);
+    app.check_books().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_without_a_price_ends_the_process() {
+    let mut app = App::prepare(Engine::Sqlite, quick()).await;
+    app.billing.stop_selling("retouch");
+    app.restart().await;
+
+    let error = app.worker.take().unwrap().fails().await;
+
+    assert!(error.contains("\"retoucher\" of the mode retouch has no price"), "{error}");
+}
