@@ -133,7 +133,7 @@ pub async fn serve(app: App, listeners: Listeners, shutdown: Shutdown) -> anyhow
                 let admin = admin::serve(listeners.admin, readiness, shutdown.clone());
                 admin.await.context("serve the admin address")
             },
-            prices::check(parts.clone(), shutdown.clone()),
+            Box::pin(prices::check(parts.clone(), shutdown.clone())),
             async {
                 Worker::new(parts).run(shutdown.clone()).await;
                 Ok(())

