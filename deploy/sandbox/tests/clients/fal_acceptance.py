@@ -203,8 +203,9 @@ def refusals():
 def too_late():
     control("PATCH", "/_sandbox/faults", {"fal_work_ms": 40000})
     handle = fal_client.submit("fal-ai/flux-2-pro", {"prompt": "x"}, start_timeout=1.5)
-    control("PATCH", "/_sandbox/faults", {"fal_work_ms": None})
+    # The switch stays until the end: the job reads it when it begins, which may be after the answer.
     error = raises(504, handle.get)
+    control("PATCH", "/_sandbox/faults", {"fal_work_ms": None})
     assert error.error_type == "request_timeout", error.error_type
     assert error.response_headers["x-fal-request-timeout-type"] == "user"
 
