@@ -8,7 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, broadcast, watch};
 
-use crate::domain::{Job, JobKey, Mode};
+use crate::clock::now_ms;
+use crate::domain::{Job, JobKey, Mode, Stage};
 
 /// Words about progress that a slow listener may lag behind.
 const PROGRESS_MAX: usize = 256;
@@ -77,7 +78,7 @@ impl Board {
             None => self.positions().remove(&job.key),
         };
         // Nobody listens: nobody has to know.
-        let estimate_seconds = self.estimate(job.work.mode, 0, 1);
+        let estimate_seconds = self.rest(job);
         let told = Progress { job: job.clone(), queue_position, estimate_seconds };
         self.progress.send(told).ok();
     }
@@ -106,13 +107,27 @@ impl Board {
     /// Seconds until a job ends before which so many will begin, on so many places; `None` before
     /// this process has seen one of its mode.
     pub fn estimate(&self, mode: Mode, ahead: i32, places: usize) -> Option<i32> {
+        let usual = self.usual_ms(mode)?;
+        let places = i64::try_from(places).unwrap_or(i64::MAX).max(1);
+        let rounds = i64::from(ahead) / places + 1;
+        i32::try_from(usual.saturating_mul(rounds).div_euclid(1000).max(1)).ok()
+    }
+
+    /// Seconds that a job at the provider will probably still take; `None` also when it has taken
+    /// longer than usual.
+    pub fn rest(&self, job: &Job) -> Option<i32> {
+        let Stage::Submitted(submission, _) = &job.stage else { return None };
+        let usual = self.usual_ms(job.work.mode)?;
+        let rest = usual.saturating_sub(now_ms().saturating_sub(submission.at));
+        if rest > 0 { i32::try_from(rest.div_euclid(1000).max(1)).ok() } else { None }
+    }
+
+    /// The median of the last jobs of a mode.
+    fn usual_ms(&self, mode: Mode) -> Option<i64> {
         let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
         let mut times: Vec<i64> = times.get(&mode)?.iter().copied().collect();
         times.sort_unstable();
-        let median = *times.get(times.len() / 2)?;
-        let places = i64::try_from(places).unwrap_or(i64::MAX).max(1);
-        let rounds = i64::from(ahead) / places + 1;
-        i32::try_from(median.saturating_mul(rounds).div_euclid(1000).max(1)).ok()
+        times.get(times.len() / 2).copied()
     }
 
     /// Hears how jobs go on.

@@ -46,7 +46,7 @@ pub struct Config {
     #[arg(long, env)]
     pub models_file: Option<PathBuf>,
 
-    /// Key of fal.ai; several, separated by commas, take turns.
+    /// Key of fal.ai; several, separated by commas, each have their own places.
     #[arg(long, env, hide_env_values = true)]
     pub fal_key: SecretString,
 

@@ -13,7 +13,7 @@ use crate::worker::Parts;
 /// Between two tries to ask a billing that is away. Meanwhile no operation can be reserved either.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Asks billing for its list, once it answers.
+/// Asks billing for its list until it answers.
 ///
 /// # Errors
 /// Names a model without a price: the process ends.

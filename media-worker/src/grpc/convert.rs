@@ -122,15 +122,15 @@ pub(super) fn job(
         Stage::Succeeded { result } => {
             told.result_content_type.clone_from(&result.content_type);
             told.result_size_bytes = result.size;
-            told.result_width = pixels(result.width);
-            told.result_height = pixels(result.height);
+            told.result_width = number(result.width);
+            told.result_height = number(result.height);
             wire::JobState::Succeeded
         }
         Stage::Failed(why) => {
             told.failure_reason = wire_reason(why.reason).into();
             told.failure_detail.clone_from(&why.detail);
             told.charged = job.is_charged;
-            told.refusals_left = job.refusals_left.map(pixels);
+            told.refusals_left = job.refusals_left.map(number);
             wire::JobState::Failed
         }
     };
@@ -138,7 +138,7 @@ pub(super) fn job(
     told
 }
 
-pub(super) fn pixels(count: i64) -> i32 {
+pub(super) fn number(count: i64) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 

@@ -191,8 +191,8 @@ fn result_parts(
     let header = wire::PictureHeader {
         content_type: result.content_type.clone(),
         size_bytes: result.size,
-        width: convert::pixels(result.width),
-        height: convert::pixels(result.height),
+        width: convert::number(result.width),
+        height: convert::number(result.height),
     };
     // Pieces share the picture's memory.
     std::iter::once(Part::Header(header))

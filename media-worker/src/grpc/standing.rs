@@ -16,9 +16,7 @@ pub(super) async fn told(parts: &Parts, job: &Job) -> Result<wire::Job, MediaErr
             let ahead = i32::try_from(parts.store.ahead_of(job).await?).unwrap_or(i32::MAX);
             (Some(ahead), parts.board.estimate(job.work.mode, ahead, parts.places_max()))
         }
-        Stage::Submitted(..) => {
-            (parts.board.position(job.key), parts.board.estimate(job.work.mode, 0, 1))
-        }
+        Stage::Submitted(..) => (parts.board.position(job.key), parts.board.rest(job)),
         Stage::Submitting(_)
         | Stage::Committing { .. }
         | Stage::Charging(_)
@@ -36,9 +34,9 @@ pub(super) async fn limits(
     let max = parts.settings.refusals_per_day;
     let used = parts.store.refusals_given_back(user, &moscow_day(now_ms())).await?;
     Ok(wire::GetLimitsResponse {
-        refusals_max: convert::pixels(max),
-        refusals_left: convert::pixels(max.saturating_sub(used).max(0)),
-        jobs_open: convert::pixels(parts.store.open_jobs(user).await?),
+        refusals_max: convert::number(max),
+        refusals_left: convert::number(max.saturating_sub(used).max(0)),
+        jobs_open: convert::number(parts.store.open_jobs(user).await?),
         jobs_at_once_max: i32::try_from(parts.settings.jobs_per_user).unwrap_or(i32::MAX),
     })
 }

@@ -11,7 +11,7 @@ use crate::clock::now_ms;
 use crate::domain::{InputId, UserId};
 use crate::store::{Input, StoreError};
 
-use super::convert::{pixels, user};
+use super::convert::{number, user};
 use super::pieces::{self, Part, Split};
 use super::service::Door;
 use super::status::MediaError;
@@ -49,8 +49,8 @@ pub(super) async fn upload(
     Ok(wire::UploadInputResponse {
         input_id: input.id.to_string(),
         content_type: input.content_type,
-        width: pixels(input.width),
-        height: pixels(input.height),
+        width: number(input.width),
+        height: number(input.height),
     })
 }
 

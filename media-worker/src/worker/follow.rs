@@ -21,6 +21,9 @@ const DOWNLOADS_MAX: u32 = 5;
 /// A result that is over and cannot be read so often in a row, with pauses of seconds, will not be.
 const UNREAD_MAX: u32 = 20;
 
+/// What fal.ai answers about a request that it does not have.
+const GONE: u16 = 404;
+
 /// A request that is followed.
 struct Followed<'a> {
     job: &'a Job,
@@ -92,6 +95,7 @@ impl Run {
                 return self.keep(it, &url, units).await.map(Some);
             }
             (Ok(ResultAnswer::Failed { why, is_unpaid: true }), _) if is_providers(&why) => {
+                tracing::info!(fal.request_id = %it.request.id, "fal.ai failed, unpaid");
                 return self.fail_over(it, why).await.map(Some);
             }
             (Ok(ResultAnswer::Failed { why, .. }), _) => why,
@@ -106,7 +110,6 @@ impl Run {
                 return self.not_answered(it, error).await;
             }
         };
-        tracing::info!(fal.request_id = %it.request.id, "fal.ai ended without a picture");
         self.end(it, why).await.map(Some)
     }
 
@@ -122,10 +125,12 @@ impl Run {
 
     /// fal.ai is done, and there is no picture: cancelled by the user, refused, or failed.
     async fn end(&self, it: &Followed<'_>, why: Failure) -> Result<Next, Lost> {
+        tracing::info!(fal.request_id = %it.request.id, "fal.ai ended without a picture");
         let store = &self.parts().store;
-        if durably(|| store.is_cancel_asked(it.job.key)).await? {
-            let why = Failure::new(FailureReason::Cancelled, "");
-            return Ok(Next::Stage(Stage::Refunding(self.fail(why).await?)));
+        // A wish to cancel explains what looks like a failure of fal.ai. A refusal stays one, or
+        // whoever asks for the end of each job would never have a refusal counted.
+        if is_providers(&why) && durably(|| store.is_cancel_asked(it.job.key)).await? {
+            return self.end_without_picture(FailureReason::Cancelled, "").await;
         }
         if why.reason != FailureReason::ContentRefused {
             return Ok(Next::Stage(Stage::Refunding(self.fail(why).await?)));
@@ -159,8 +164,8 @@ impl Run {
             ReadError::Refused(code) => {
                 it.refusals += 1;
                 let store = &self.parts().store;
-                // What was cancelled while it waited may be gone without a trace.
-                if durably(|| store.is_cancel_asked(it.job.key)).await? {
+                // What was cancelled while it waited is gone without a trace.
+                if code == GONE && durably(|| store.is_cancel_asked(it.job.key)).await? {
                     let reason = FailureReason::Cancelled;
                     return self.end_without_picture(reason, "").await.map(Some);
                 }

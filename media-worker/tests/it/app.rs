@@ -31,6 +31,8 @@ use crate::database::{Database, Engine};
 use crate::fal::Fal;
 
 pub(crate) const USER: i64 = 42;
+/// Models of which none could take over.
+const ONE_OF_EACH: &str = include_str!("one_of_each.toml");
 /// How long anything that must happen may take on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
@@ -124,7 +126,7 @@ impl App {
             billing,
             billing_url,
             settings,
-            models: include_str!("one_of_each.toml"),
+            models: ONE_OF_EACH,
             database,
             folder,
         }
@@ -370,6 +372,10 @@ impl App {
                 JobState::Failed => assert_eq!(held.state, OperationState::Refunded, "{id}"),
                 open => panic!("the test left a job in {open:?}"),
             }
+        }
+        if self.models == ONE_OF_EACH {
+            let taken = self.fal.taken();
+            assert!(taken.len() <= jobs, "more submits than jobs: {taken:?}");
         }
         // A job that was taken over was submitted to several endpoints, to each once.
         let mut submits = std::collections::HashMap::new();

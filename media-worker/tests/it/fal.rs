@@ -223,6 +223,11 @@ impl Fal {
         self.until("a look at the status", |fal| !fal.seen().looks.is_empty()).await;
     }
 
+    /// Waits until so many requests were looked at.
+    pub(crate) async fn until_looked_at_all(&self, count: usize) {
+        self.until("a look at each", |fal| fal.seen().looks.len() >= count).await;
+    }
+
     pub(crate) async fn until_upload_begins(&self) {
         self.until("an upload", |fal| fal.seen().upload_starts > 0).await;
     }

@@ -3,10 +3,11 @@
 use media_worker::settings::Settings;
 use proto::billing::v1::OperationState;
 use proto::media::v1::{FailureReason, JobState};
+use proto::reason;
 use rstest::rstest;
 use serde_json::json;
 
-use crate::app::{App, USER, quick};
+use crate::app::{App, USER, quick, refused};
 use crate::database::Engine;
 use crate::fal::OnResult;
 
@@ -77,6 +78,29 @@ async fn other_failures_are_given_back_however_many(
 
     assert_eq!((job.failure_reason(), job.charged), (FailureReason::NoFace, false));
     assert_eq!(job.refusals_left, None);
+    app.check_books().await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_that_came_too_late_does_not_hide_a_refusal(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = App::start_with(engine, Settings { refusals_per_day: 1, ..quick() }).await;
+    app.fal.script(|script| {
+        script.queue = 100_000;
+        script.cancel_finds_it_done = true;
+    });
+    let operation = app.generate().await;
+    app.fal.until_looked_at().await;
+    assert_eq!(refused(app.cancel(&operation).await), reason::JOB_STARTED);
+
+    refuse(&app);
+    app.fal.script(|script| script.queue = 0);
+
+    let job = app.ended(&operation).await;
+    assert_eq!(job.failure_reason(), FailureReason::ContentRefused);
+    assert_eq!(app.limits(USER).await.refusals_left, 0);
     app.check_books().await;
 }
 

@@ -97,6 +97,18 @@ async fn disturb(world: &mut World, orders: &[Ordered], kills: usize) -> Vec<Job
     ended.into_iter().flatten().collect()
 }
 
+/// Of the requests for one job, oldest first, all but the last have failed without being charged.
+fn only_unpaid_work_is_taken_over(requests: &[serde_json::Value]) {
+    let mut before: HashMap<&str, &serde_json::Value> = HashMap::new();
+    for request in requests {
+        let prompt = request["input"]["prompt"].as_str().unwrap();
+        if let Some(first) = before.insert(prompt, request) {
+            let status = first["result_status"].as_u64();
+            assert!(status.is_some_and(|status| status >= 500), "paid twice: {first}, {request}");
+        }
+    }
+}
+
 /// The most requests that were at fal.ai at once.
 fn peak(requests: &[serde_json::Value]) -> usize {
     // Ends before begins, where both are in one millisecond.
@@ -150,6 +162,7 @@ async fn campaign_of_jobs_over_three_workers_with_faults_and_kills() {
         *submits.entry((prompt, endpoint)).or_default() += 1;
     }
     assert!(submits.values().all(|times| *times == 1), "submitted twice: {submits:?}");
+    only_unpaid_work_is_taken_over(&requests);
     for (order, job) in orders.iter().zip(&jobs) {
         let operations = world.operations(order.user_id).await;
         let operation = operations.iter().find(|it| it.operation_id == order.operation_id);
