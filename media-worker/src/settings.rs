@@ -19,6 +19,9 @@ pub struct Settings {
     pub lease: Duration,
     /// An ended job is lent for so long.
     pub delivery_lease: Duration,
+    /// How often the holds of jobs that wait for a place are extended: well within billing's
+    /// `HOLD_TTL`.
+    pub extend_waiting_every: Duration,
     /// The first pause between two looks at a job's status, and the longest.
     pub poll: (Duration, Duration),
     /// The first pause before a step is tried again, and the longest.
@@ -45,6 +48,7 @@ impl Default for Settings {
             job_deadline: Duration::from_secs(10 * 60),
             lease: Duration::from_secs(30),
             delivery_lease: Duration::from_secs(60),
+            extend_waiting_every: Duration::from_secs(60),
             poll: (Duration::from_millis(500), Duration::from_secs(2)),
             pause: (Duration::from_secs(1), Duration::from_secs(30)),
             provider_pause: Duration::from_secs(5),

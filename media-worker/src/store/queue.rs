@@ -193,6 +193,54 @@ impl Store {
         Ok(cancelled > 0)
     }
 
+    /// Jobs that wait for a place and were made before then, after a key, in the order of keys.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn waiting_since(
+        &self,
+        made_before: i64,
+        after: Option<JobKey>,
+        limit: i64,
+    ) -> Result<Vec<JobKey>, StoreError> {
+        let (user, operation) = after
+            .map_or((0, String::new()), |after| (after.user.get(), after.operation.to_string()));
+        let rows = sqlx::query(
+            "select user_id, operation_id from jobs where state = 'queued' and place is null \
+             and created_at <= $1 and (user_id, operation_id) > ($2, $3) \
+             order by user_id, operation_id limit $4",
+        )
+        .bind(made_before)
+        .bind(user)
+        .bind(operation)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(key).collect()
+    }
+
+    /// Ends a job that waits for a place and has no hold any more; `false` when it does not wait.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lose_waiting(&self, key: JobKey, now: i64) -> Result<bool, StoreError> {
+        let why = Failure::new(FailureReason::HoldExpired, "hold_gone");
+        let lost = sqlx::query(
+            "update jobs set state = 'refunding', failure_reason = $1, failure_detail = $2, \
+             attempts = 0, tries = 0, run_at = $3 \
+             where user_id = $4 and operation_id = $5 and state = 'queued' and place is null",
+        )
+        .bind(why.reason.name())
+        .bind(why.detail)
+        .bind(now)
+        .bind(key.user.get())
+        .bind(key.operation.to_string())
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        Ok(lost > 0)
+    }
+
     /// Remembers that the user wants a submitted job to end; whoever follows it finds out by what
     /// the provider says.
     ///

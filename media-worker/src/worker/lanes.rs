@@ -18,7 +18,7 @@ use crate::settings::Settings;
 use crate::store::{Claim, Lane, PictureStore, Places, Store, StoreError};
 
 use super::breaker::Breaker;
-use super::{run, sweep, waiting};
+use super::{run, sweep, waiting, waiting_holds};
 
 /// How often the store is asked for jobs that nobody spoke of: those of other processes, and
 /// those that were put off.
@@ -76,6 +76,7 @@ impl Worker {
             self.lane(Lane::Settle, &shutdown),
             sweep::run(&self.parts, &shutdown),
             waiting::run(&self.parts, &shutdown),
+            Box::pin(waiting_holds::run(&self.parts, &shutdown)),
         );
     }
 

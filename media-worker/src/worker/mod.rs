@@ -8,6 +8,7 @@ mod settle;
 mod hold;
 mod sweep;
 mod waiting;
+mod waiting_holds;
 mod breaker;
 
 pub use lanes::{Parts, Worker};

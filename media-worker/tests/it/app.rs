@@ -309,6 +309,15 @@ impl App {
         self.until_held(operation_id, |held| held.extends >= times).await;
     }
 
+    /// Waits until billing was asked so often in vain.
+    pub(crate) async fn until_unanswered(&self, times: u32) {
+        let deadline = Instant::now() + SOON;
+        while self.billing.unanswered() < times {
+            assert!(Instant::now() < deadline, "billing was not asked");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     async fn until_held(&self, operation_id: &str, holds: impl Fn(&Held) -> bool) {
         let deadline = Instant::now() + SOON;
         loop {

@@ -32,6 +32,8 @@ struct Books {
     not_sold: Option<&'static str>,
     /// No call is answered.
     is_down: bool,
+    /// Calls that were not answered.
+    unanswered: u32,
     /// Commits are done and then not answered, so many times.
     lost_commits: u32,
 }
@@ -94,6 +96,10 @@ impl Billing {
         self.books().is_down = is_down;
     }
 
+    pub(crate) fn unanswered(&self) -> u32 {
+        self.books().unanswered
+    }
+
     pub(crate) fn stop_selling(&self, operation_type: &'static str) {
         self.books().not_sold = Some(operation_type);
     }
@@ -115,6 +121,7 @@ impl Billing {
     ) -> Result<(T, wire::Operation), Status> {
         let mut books = self.books();
         if books.is_down {
+            books.unanswered += 1;
             return Err(Status::unavailable("down, as the test says"));
         }
         let held = books.operations.get_mut(id).filter(|held| held.user == user);

@@ -12,6 +12,10 @@ use crate::fal::OnSubmit;
 
 const ANOTHER: i64 = 77;
 
+fn extending(settings: Settings) -> Settings {
+    Settings { extend_waiting_every: Duration::from_millis(50), ..settings }
+}
+
 fn places(count: usize, of_a_user: usize) -> Settings {
     Settings { concurrent_max: count, jobs_per_user: of_a_user, ..quick() }
 }
@@ -107,6 +111,77 @@ async fn a_job_that_gets_no_place_until_its_deadline_is_refunded(
     assert_eq!(job.failure_reason(), FailureReason::TimedOut);
     assert_eq!(job.failure_detail, "not_begun_in_time");
     assert_eq!(app.fal.taken().len(), 1);
+    app.check_books().await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hold_of_a_job_that_waits_for_a_place_is_extended_until_it_begins(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = App::start_with(engine, extending(places(1, 1))).await;
+    app.fal.script(|script| script.hang = true);
+    let first = app.generate().await;
+    app.fal.until_taken(1).await;
+    let second = app.generate().await;
+
+    app.until_extended(&second, 3).await;
+
+    assert_eq!(app.job(&second).await.unwrap().state(), JobState::Queued);
+    app.fal.script(|script| script.hang = false);
+    for operation in [&first, &second] {
+        assert_eq!(app.ended(operation).await.state(), JobState::Succeeded);
+    }
+    app.check_books().await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_waits_does_not_wait_on_when_its_hold_is_gone(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = App::start_with(engine, extending(places(1, 1))).await;
+    app.fal.script(|script| script.hang = true);
+    let first = app.generate().await;
+    app.fal.until_taken(1).await;
+    let (second, third) = (app.generate().await, app.generate().await);
+
+    app.billing.expire(&second);
+
+    let job = app.ended(&second).await;
+    assert_eq!(job.failure_reason(), FailureReason::HoldExpired);
+    assert_eq!(job.failure_detail, "hold_gone");
+    assert_eq!(app.job(&third).await.unwrap().state(), JobState::Queued);
+    app.fal.script(|script| script.hang = false);
+    for operation in [&first, &third] {
+        assert_eq!(app.ended(operation).await.state(), JobState::Succeeded);
+    }
+    assert_eq!(app.fal.taken().len(), 2);
+    app.check_books().await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_billing_that_is_away_costs_no_job_its_turn(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = App::start_with(engine, extending(places(1, 1))).await;
+    app.fal.script(|script| script.hang = true);
+    let first = app.generate().await;
+    app.fal.until_taken(1).await;
+    let second = app.generate().await;
+    app.until_extended(&second, 1).await;
+
+    app.billing.set_down(true);
+    app.until_unanswered(2).await;
+    let extends = app.billing.operation(&second).extends;
+    app.billing.set_down(false);
+
+    app.until_extended(&second, extends + 2).await;
+    app.fal.script(|script| script.hang = false);
+    for operation in [&first, &second] {
+        assert_eq!(app.ended(operation).await.state(), JobState::Succeeded);
+    }
     app.check_books().await;
 }
 
