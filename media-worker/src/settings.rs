@@ -28,6 +28,9 @@ pub struct Settings {
     pub pause: (Duration, Duration),
     /// How long no job is begun after fal.ai refused the account.
     pub provider_pause: Duration,
+    /// How long an endpoint that fails again and again is asked after the others: the first time,
+    /// and the longest.
+    pub endpoint_rest: (Duration, Duration),
     /// How often fal.ai's history is looked at for a submit whose answer was lost.
     pub find_tries: u32,
     /// How often old contents are looked for.
@@ -52,6 +55,7 @@ impl Default for Settings {
             poll: (Duration::from_millis(500), Duration::from_secs(2)),
             pause: (Duration::from_secs(1), Duration::from_secs(30)),
             provider_pause: Duration::from_secs(5),
+            endpoint_rest: (Duration::from_secs(30), Duration::from_secs(10 * 60)),
             find_tries: 4,
             sweep_every: Duration::from_secs(10 * 60),
             keep_results: Duration::from_secs(24 * 60 * 60),

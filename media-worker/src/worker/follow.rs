@@ -217,6 +217,7 @@ impl Run {
                 return self.give_back().await;
             }
         };
+        self.worker.health.works(&it.submission.endpoint);
         let cost = self.cost(it, units, &picture);
         let Some(result) = self.store_picture(it.job.key, &picture, bytes).await else {
             // fal keeps it for a while, so it can be fetched again when the disk has recovered.

@@ -18,6 +18,7 @@ use crate::settings::Settings;
 use crate::store::{Claim, Lane, PictureStore, Places, Store, StoreError};
 
 use super::breaker::Breaker;
+use super::health::Health;
 use super::{run, sweep, waiting, waiting_holds};
 
 /// How often the store is asked for jobs that nobody spoke of: those of other processes, and
@@ -61,12 +62,13 @@ impl Parts {
 pub struct Worker {
     pub(super) parts: Parts,
     pub(super) breaker: Breaker,
+    pub(super) health: Health,
 }
 
 impl Worker {
     /// A worker of these parts.
     pub fn new(parts: Parts) -> Arc<Self> {
-        Arc::new(Self { parts, breaker: Breaker::default() })
+        Arc::new(Self { parts, breaker: Breaker::default(), health: Health::default() })
     }
 
     /// Works until `shutdown`; then gives back what it holds.

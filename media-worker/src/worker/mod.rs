@@ -10,5 +10,6 @@ mod sweep;
 mod waiting;
 mod waiting_holds;
 mod breaker;
+mod health;
 
 pub use lanes::{Parts, Worker};

@@ -4,14 +4,14 @@
 //! is never sent a second time.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::clock::{in_ms, now_ms, until};
 use crate::domain::{Failure, FailureReason, Job, Stage, Submission};
-use crate::fal::{Fal, Found, ModelInput, ReadError, SubmitError};
+use crate::fal::{Fal, Found, Model, ModelInput, Models, ReadError, SubmitError};
 use crate::settings::pause_after;
 
 use super::hold::Hold;
@@ -45,8 +45,7 @@ impl Run {
             return self.end_without_picture(FailureReason::HoldExpired, "hold_gone").await;
         }
         let models = Arc::clone(&self.parts().models);
-        let next = models.next(job.work.mode, &job.work.model, &job.endpoints_failed);
-        let Some(model) = next else {
+        let Some(model) = self.choose(&models, job) else {
             let reason = FailureReason::ProviderFailed;
             return self.end_without_picture(reason, "model_not_known").await;
         };
@@ -74,6 +73,14 @@ impl Run {
         };
         durably(|| self.parts().store.submitting(&self.lease, &submission)).await?;
         self.send(job, submission).await
+    }
+
+    /// The endpoint for a job. One that rests is asked only where no other is left.
+    fn choose<'m>(&self, models: &'m Models, job: &Job) -> Option<&'m Model> {
+        let (mode, name) = (job.work.mode, &job.work.model);
+        let mut avoided = self.worker.health.resting(Instant::now());
+        avoided.extend_from_slice(&job.endpoints_failed);
+        models.next(mode, name, &avoided).or_else(|| models.next(mode, name, &job.endpoints_failed))
     }
 
     async fn send(&self, job: &Job, submission: Submission) -> Result<Next, Lost> {
@@ -158,7 +165,8 @@ impl Run {
         endpoint: &str,
         why: Failure,
     ) -> Result<Next, Lost> {
-        let Parts { store, models, .. } = self.parts();
+        let Parts { store, models, settings, .. } = self.parts();
+        self.worker.health.failed(endpoint, Instant::now(), settings.endpoint_rest);
         let mut failed = job.endpoints_failed.clone();
         failed.push(endpoint.to_owned());
         if models.next(job.work.mode, &job.work.model, &failed).is_none() {

@@ -1,11 +1,14 @@
 //! When an endpoint is gone or fails, the next one takes over, unless the job was paid for.
 
+use std::time::Duration;
+
 use media_worker::settings::Settings;
 use proto::media::v1::{FailureReason, JobState};
 use rstest::rstest;
 use serde_json::json;
+use tokio::time::Instant;
 
-use crate::app::{App, quick};
+use crate::app::{App, SOON, quick};
 use crate::database::Engine;
 use crate::fal::{OnResult, OnSubmit};
 
@@ -52,6 +55,50 @@ async fn the_next_endpoint_takes_over_from_one_that_fails_unpaid(
 
     assert_eq!(app.ended(&operation).await.state(), JobState::Succeeded);
     assert_eq!(endpoints(&app), [NANO, FLUX]);
+    app.check_books().await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_fails_again_and_again_is_asked_after_the_others(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = with_all_models(engine, quick()).await;
+    app.fal.script(|script| script.fails = Some(NANO));
+
+    for _ in 0..4 {
+        let operation = app.generate().await;
+        assert_eq!(app.ended(&operation).await.state(), JobState::Succeeded);
+    }
+
+    assert_eq!(endpoints(&app), [NANO, FLUX, NANO, FLUX, FLUX, FLUX]);
+    app.check_books().await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_is_asked_first_again_after_its_rest(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let rest = Duration::from_millis(100);
+    let app = with_all_models(engine, Settings { endpoint_rest: (rest, rest), ..quick() }).await;
+    app.fal.script(|script| script.fails = Some(NANO));
+    for _ in 0..2 {
+        let operation = app.generate().await;
+        assert_eq!(app.ended(&operation).await.state(), JobState::Succeeded);
+    }
+
+    app.fal.script(|script| script.fails = None);
+
+    let deadline = Instant::now() + SOON;
+    let (mut seen, mut asked_first) = (endpoints(&app).len(), false);
+    while !asked_first {
+        assert!(Instant::now() < deadline, "it rests for ever");
+        let operation = app.generate().await;
+        assert_eq!(app.ended(&operation).await.state(), JobState::Succeeded);
+        asked_first = endpoints(&app)[seen] == NANO;
+        seen = endpoints(&app).len();
+    }
     app.check_books().await;
 }
 
