@@ -14,10 +14,10 @@ use super::rows::{job, job_columns, key};
 use super::{Claim, Lease, Store, StoreError};
 
 /// How much may be at the provider at once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Places {
-    /// Keys.
-    pub keys: i64,
+    /// The keys that work may begin with, by their numbers.
+    pub keys: Vec<i64>,
     /// Jobs of each key.
     pub per_key: i64,
     /// Jobs of each user.
@@ -33,15 +33,15 @@ struct Taken {
 
 impl Taken {
     /// The lowest free place of the key that has most of them.
-    fn free(&self, places: Places) -> Option<(i64, i64)> {
+    fn free(&self, places: &Places) -> Option<(i64, i64)> {
         let taken = |key: i64| self.by_key.get(&key).map_or(&[][..], Vec::as_slice);
-        let key_index = (0..places.keys).min_by_key(|key| taken(*key).len())?;
+        let key_index = *places.keys.iter().min_by_key(|key| taken(**key).len())?;
         let place = (0..places.per_key).find(|place| !taken(key_index).contains(place))?;
         Some((key_index, place))
     }
 
     /// Users who have as many as they may.
-    fn full_users(&self, places: Places) -> Vec<i64> {
+    fn full_users(&self, places: &Places) -> Vec<i64> {
         let full = self.by_user.iter().filter(|(_, count)| **count >= places.per_user);
         full.map(|(user, _)| *user).collect()
     }
@@ -55,7 +55,7 @@ impl Store {
     /// When the database fails.
     pub async fn begin_next(
         &self,
-        places: Places,
+        places: &Places,
         now: i64,
         lease_ms: i64,
     ) -> Result<Option<Claim>, StoreError> {
@@ -334,18 +334,28 @@ async fn next(
 mod tests {
     use super::*;
 
-    const PLACES: Places = Places { keys: 2, per_key: 2, per_user: 1 };
+    fn places(keys: &[i64]) -> Places {
+        Places { keys: keys.to_vec(), per_key: 2, per_user: 1 }
+    }
 
     #[test]
     fn the_emptiest_key_gives_its_lowest_free_place() {
         let mut taken = Taken::default();
-        assert_eq!(taken.free(PLACES), Some((0, 0)));
+        assert_eq!(taken.free(&places(&[0, 1])), Some((0, 0)));
         taken.by_key.insert(0, vec![1]);
-        assert_eq!(taken.free(PLACES), Some((1, 0)));
+        assert_eq!(taken.free(&places(&[0, 1])), Some((1, 0)));
         taken.by_key.insert(1, vec![0, 1]);
-        assert_eq!(taken.free(PLACES), Some((0, 0)));
+        assert_eq!(taken.free(&places(&[0, 1])), Some((0, 0)));
         taken.by_key.insert(0, vec![1, 0]);
-        assert_eq!(taken.free(PLACES), None);
+        assert_eq!(taken.free(&places(&[0, 1])), None);
+    }
+
+    #[test]
+    fn a_key_that_is_refused_gives_no_place() {
+        let mut taken = Taken::default();
+        taken.by_key.insert(1, vec![0]);
+        assert_eq!(taken.free(&places(&[1])), Some((1, 1)));
+        assert_eq!(taken.free(&places(&[])), None);
     }
 
     #[test]
@@ -353,7 +363,7 @@ mod tests {
         let mut taken = Taken::default();
         taken.by_key.insert(0, vec![0, 1, 2, 7]);
         taken.by_key.insert(1, vec![0, 1, 5]);
-        assert_eq!(taken.free(PLACES), None);
+        assert_eq!(taken.free(&places(&[0, 1])), None);
     }
 
     #[test]
@@ -361,6 +371,6 @@ mod tests {
         let mut taken = Taken::default();
         taken.by_user.insert(7, 1);
         taken.by_user.insert(8, 0);
-        assert_eq!(taken.full_users(PLACES), [7]);
+        assert_eq!(taken.full_users(&places(&[0, 1])), [7]);
     }
 }

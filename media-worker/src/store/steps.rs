@@ -142,7 +142,7 @@ impl Store {
         .await
     }
 
-    /// `submitting → queued`: it is certain that the provider did not take it. Given back, to be
+    /// `queued | submitting → queued`, without its place: it is certain that the provider did not take it. Given back, to be
     /// tried again at `run_at`.
     ///
     /// # Errors
@@ -150,7 +150,7 @@ impl Store {
     pub async fn not_submitted(&self, lease: &Lease, run_at: i64) -> Result<(), StoreError> {
         let changes = "state = 'queued', lease_token = null, lease_until = null, attempts = 0, \
                        tries = tries + 1, run_at = $4, place = null";
-        self.take(step(lease, changes, "'submitting'").bind(run_at)).await
+        self.take(step(lease, changes, "'queued', 'submitting'").bind(run_at)).await
     }
 
     /// `submitting | submitted → queued`, in the same hands and with the same place: an endpoint

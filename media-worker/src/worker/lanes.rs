@@ -123,8 +123,9 @@ impl Worker {
 
     async fn claim(&self, lane: Lane, running: usize) -> Option<Claim> {
         let Parts { store, settings, .. } = &self.parts;
+        let keys = self.breaker.usable(self.parts.fal.keys());
         let full = match lane {
-            Lane::Work => running >= self.parts.places_max() || !self.breaker.remaining().is_zero(),
+            Lane::Work => running >= self.parts.places_max() || keys.is_empty(),
             Lane::Settle => running >= SETTLING_MAX,
         };
         if full {
@@ -132,7 +133,7 @@ impl Worker {
         }
         let (now, lease) = (now_ms(), millis(settings.lease));
         let claimed = match store.claim(lane, now, lease).await {
-            Ok(None) if lane == Lane::Work => self.begin_next(now, lease).await,
+            Ok(None) if lane == Lane::Work => self.begin_next(keys, now, lease).await,
             claimed => claimed,
         };
         match claimed {
@@ -145,15 +146,20 @@ impl Worker {
         }
     }
 
-    async fn begin_next(&self, now: i64, lease: i64) -> Result<Option<Claim>, StoreError> {
-        let Parts { store, fal, settings, .. } = &self.parts;
+    async fn begin_next(
+        &self,
+        keys: Vec<i64>,
+        now: i64,
+        lease: i64,
+    ) -> Result<Option<Claim>, StoreError> {
+        let Parts { store, settings, .. } = &self.parts;
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let places = Places {
-            keys: number(fal.keys()),
+            keys,
             per_key: number(settings.concurrent_max),
             per_user: number(settings.jobs_per_user),
         };
-        store.begin_next(places, now, lease).await
+        store.begin_next(&places, now, lease).await
     }
 
     fn work(

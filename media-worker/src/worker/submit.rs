@@ -60,7 +60,7 @@ impl Run {
                 tracing::warn!(error.cause = %cause, attempt = job.tries, "inputs not uploaded yet");
                 return self.put_off(job).await;
             }
-            Err(UploadError::Stopped(code)) => return self.stopped(code).await,
+            Err(UploadError::Stopped(code)) => return self.stopped(key_index, code).await,
             Err(UploadError::Failed(why)) => {
                 return Ok(Next::Stage(Stage::Refunding(self.fail(why).await?)));
             }
@@ -87,6 +87,7 @@ impl Run {
         let sent = self.parts().fal.submit(&submission, until(job.deadline_at)).await;
         match sent {
             Ok(request) => {
+                self.worker.breaker.works(submission.key_index);
                 durably(|| self.parts().store.submitted(&self.lease, &request)).await?;
                 tracing::info!(
                     fal.request_id = %request.id,
@@ -102,7 +103,7 @@ impl Run {
                 durably(|| self.parts().store.not_submitted(&self.lease, run_at)).await?;
                 Ok(Next::Done)
             }
-            Err(SubmitError::Stopped(code)) => self.stopped(code).await,
+            Err(SubmitError::Stopped(code)) => self.stopped(submission.key_index, code).await,
             // The endpoint is gone, or does not understand us: nothing was taken.
             Err(SubmitError::Refused(why)) if why.reason == FailureReason::ProviderFailed => {
                 self.take_over(job, &submission.endpoint, why).await
@@ -184,10 +185,21 @@ impl Run {
         Ok(Next::TakenOver(failed))
     }
 
-    /// fal.ai will not work for this account: somebody must look.
-    async fn stopped(&self, code: u16) -> Result<Next, Lost> {
-        tracing::error!(http.status = code, "fal.ai refuses the account: key or balance");
-        self.worker.breaker.trip(self.parts().settings.provider_pause);
+    /// fal.ai will not work for this key: somebody must look. Nothing was taken, so another key may
+    /// do it.
+    async fn stopped(&self, key_index: i64, code: u16) -> Result<Next, Lost> {
+        let Parts { store, fal, settings, .. } = self.parts();
+        tracing::error!(
+            http.status = code,
+            fal.key_index = key_index,
+            "fal.ai refuses the account: key or balance"
+        );
+        self.worker.breaker.trip(key_index, settings.provider_pause);
+        if !self.worker.breaker.usable(fal.keys()).is_empty() {
+            durably(|| store.not_submitted(&self.lease, now_ms())).await?;
+            self.parts().board.tell_work();
+            return Ok(Next::Done);
+        }
         let detail = format!("account_refused_http_{code}");
         self.end_without_picture(FailureReason::ProviderLocked, &detail).await
     }

@@ -83,6 +83,8 @@ pub(crate) struct App {
     pub(crate) billing: Billing,
     pub(crate) billing_url: String,
     pub(crate) settings: Settings,
+    /// `FAL_KEY`.
+    pub(crate) keys: &'static str,
     /// The models file.
     pub(crate) models: &'static str,
     pub(crate) database: Database,
@@ -126,6 +128,7 @@ impl App {
             billing,
             billing_url,
             settings,
+            keys: "test:key",
             models: ONE_OF_EACH,
             database,
             folder,
@@ -147,7 +150,7 @@ impl App {
         let (database, folder) = (self.database.url.clone(), self.folder.path().to_owned());
         let (fal, billing_url, settings) =
             (self.fal.url.clone(), self.billing_url.clone(), self.settings);
-        let models = self.models;
+        let (models, keys) = (self.models, self.keys);
         let shutdown = Shutdown::new();
         let ending = shutdown.clone();
         let (told, bound) = tokio::sync::oneshot::channel();
@@ -162,7 +165,7 @@ impl App {
             let parts = Parts {
                 store: store(&database).await,
                 pictures: PictureStore::open(&pictures).unwrap(),
-                fal: FalClient::new(urls, FalKeys::parse(&"test:key".into()).unwrap()).unwrap(),
+                fal: FalClient::new(urls, FalKeys::parse(&keys.into()).unwrap()).unwrap(),
                 models: Arc::new(Models::parse(models).unwrap()),
                 billing: client::Billing::new(client::channel(&billing_url).unwrap())
                     .with_deadline(Duration::from_millis(500)),

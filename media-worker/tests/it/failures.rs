@@ -116,6 +116,47 @@ async fn an_account_that_is_refused_stops_new_work_for_a_moment(#[case] status: 
     app.check_books().await;
 }
 
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn another_key_takes_the_work_of_one_that_is_locked(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let settings = media_worker::settings::Settings {
+        provider_pause: Duration::from_secs(600),
+        concurrent_max: 1,
+        ..quick()
+    };
+    let mut app = App::prepare(engine, settings).await;
+    app.keys = "test:key1,test:key2";
+    app.fal.script(|script| script.locked = Some("test:key1"));
+    app.restart().await;
+
+    for _ in 0..3 {
+        let operation = app.generate().await;
+        assert_eq!(app.ended(&operation).await.state(), JobState::Succeeded);
+    }
+
+    assert_eq!(app.fal.refused(), 1, "a locked key is asked once");
+    let keys: Vec<_> =
+        app.fal.taken().iter().map(|it| it.headers["authorization"].clone()).collect();
+    assert_eq!(keys, ["Key test:key2"; 3]);
+    app.check_books().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_no_key_may_do_is_refunded() {
+    let mut app = App::prepare(Engine::Sqlite, quick()).await;
+    app.keys = "test:key1,test:key2";
+    let body = json!({"detail": "User is locked. Reason: Exhausted balance."});
+    app.fal.script(|script| script.submit = OnSubmit::Refuse(403, body));
+    app.settings.provider_pause = Duration::from_secs(600);
+    app.restart().await;
+
+    ends_refunded(&app, FailureReason::ProviderLocked, "account_refused_http_403").await;
+
+    assert_eq!(app.fal.refused(), 2, "each key is asked once");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_is_tried_again() {
     let app = App::start(Engine::Sqlite).await;

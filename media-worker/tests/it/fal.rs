@@ -62,6 +62,8 @@ pub(crate) struct Script {
     pub(crate) queue: u32,
     /// This endpoint is not there.
     pub(crate) gone: Option<&'static str>,
+    /// The account of this key is locked.
+    pub(crate) locked: Option<&'static str>,
     /// This endpoint takes work and ends it with a 500.
     pub(crate) fails: Option<&'static str>,
     /// This endpoint never completes.
@@ -96,6 +98,7 @@ impl Default for Script {
             submit: OnSubmit::Take,
             queue: 0,
             gone: None,
+            locked: None,
             fails: None,
             hang_on: None,
             hang: false,
@@ -372,6 +375,11 @@ async fn submit(fal: &Fal, endpoint: &str, headers: &HeaderMap, body: &[u8]) -> 
     if let OnSubmit::Refuse(status, body) = &script.submit {
         fal.seen().refused += 1;
         return json_answer(*status, body);
+    }
+    let key = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if script.locked.is_some_and(|locked| key == Some(&format!("Key {locked}"))) {
+        fal.seen().refused += 1;
+        return json_answer(403, &json!({"detail": "User is locked. Reason: Exhausted balance."}));
     }
     if script.gone == Some(endpoint) {
         fal.seen().refused += 1;

@@ -12,7 +12,9 @@ use crate::app::{App, quick};
 use crate::database::Engine;
 use crate::fal::OnSubmit;
 
-const PLACES: Places = Places { keys: 1, per_key: 1, per_user: 1 };
+fn places() -> Places {
+    Places { keys: vec![0], per_key: 1, per_user: 1 }
+}
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
@@ -27,8 +29,8 @@ async fn a_late_worker_changes_nothing(#[values(Engine::Sqlite, Engine::Postgres
 
     let store = Store::connect(&app.database.url).await.unwrap();
     let soon = now_ms() + 10_000;
-    let first = store.begin_next(PLACES, soon, 1_000).await.unwrap().unwrap();
-    assert!(store.begin_next(PLACES, soon, 1_000).await.unwrap().is_none(), "begun twice");
+    let first = store.begin_next(&places(), soon, 1_000).await.unwrap().unwrap();
+    assert!(store.begin_next(&places(), soon, 1_000).await.unwrap().is_none(), "begun twice");
     assert!(store.claim(Lane::Work, soon, 1_000).await.unwrap().is_none(), "claimed twice");
     assert!(store.claim(Lane::Settle, soon, 1_000).await.unwrap().is_none(), "wrong lane");
     let later = soon + 1_000;
@@ -79,7 +81,7 @@ async fn a_job_that_kills_its_workers_is_given_up_and_refunded(
     app.stop().await;
     let store = Store::connect(&app.database.url).await.unwrap();
     let now = now_ms() + 10_000;
-    store.begin_next(PLACES, now, 1).await.unwrap().unwrap();
+    store.begin_next(&places(), now, 1).await.unwrap().unwrap();
     for nth in 1..5 {
         store.claim(Lane::Work, now + nth, 1).await.unwrap().unwrap();
     }
