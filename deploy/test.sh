@@ -126,6 +126,8 @@ begin "contract: lint"
 (cd proto && buf lint)
 begin "contract: nobody breaks"
 check_contract_breaks_nobody
+begin "deployment"
+deploy/checks/run.sh
 begin "lints"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 begin "licences, sources, bans"
