@@ -21,3 +21,14 @@ if ! command -v promtool >/dev/null 2>&1; then
 fi
 promtool check rules --lint=all --lint-fatal deploy/prometheus/alerts.yaml
 promtool test rules deploy/prometheus/alerts.test.yaml
+
+if command -v systemd-analyze >/dev/null 2>&1; then
+  for unit in deploy/systemd/*.service; do
+    systemd-analyze security --offline=true --threshold=20 --no-pager "$unit" | tail -n 1
+  done
+  # The binaries are not installed here; anything else that it says is a fault.
+  complaints=$(systemd-analyze verify deploy/systemd/*.service 2>&1 | grep -v "Command /usr/local/bin/.* is not executable" || true)
+  if [ -n "$complaints" ]; then echo "$complaints" >&2; exit 1; fi
+else
+  echo "systemd-analyze is missing: the units were not checked"
+fi
