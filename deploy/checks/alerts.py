@@ -7,7 +7,8 @@ import sys
 import yaml
 
 ROOT = pathlib.Path(__file__).parents[2]
-WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "time", "max", "min", "sum", "up"}
+WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "time", "max", "min", "sum", "up", "absent",
+         "absent_over_time"}
 
 
 def metrics():
@@ -21,7 +22,7 @@ def metrics():
 
 def named(expression):
     """The metrics that an expression asks for."""
-    bare = re.sub(r'"[^"]*"|\b(?:by|without) \([^)]*\)|\{[^}]*\}', "", expression)
+    bare = re.sub(r'"[^"]*"|\b(?:by|without) \([^)]*\)|\{[^}]*\}|\[[^]]*\]', "", expression)
     return set(re.findall(r"\b[a-z_][a-z0-9_]*\b", bare)) - WORDS
 
 

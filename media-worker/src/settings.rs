@@ -19,14 +19,14 @@ pub struct Settings {
     pub lease: Duration,
     /// An ended job is lent for so long.
     pub delivery_lease: Duration,
-    /// How often the holds of jobs that wait for a place are extended: well within billing's
-    /// `HOLD_TTL`.
+    /// How often the holds of jobs that wait for a place are extended. A new one is met by the
+    /// second round at the latest, so billing's `HOLD_TTL` has to be longer than two of them.
     pub extend_waiting_every: Duration,
     /// The first pause between two looks at a job's status, and the longest.
     pub poll: (Duration, Duration),
     /// The first pause before a step is tried again, and the longest.
     pub pause: (Duration, Duration),
-    /// How long no job is begun after fal.ai refused the account.
+    /// How long no job is begun with a key after fal.ai refused it.
     pub provider_pause: Duration,
     /// How long an endpoint that fails again and again is asked after the others: the first time,
     /// and the longest.

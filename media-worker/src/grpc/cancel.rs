@@ -1,7 +1,7 @@
 //! CancelJob: ends what the provider has not begun.
 
 use crate::clock::now_ms;
-use crate::domain::{Job, JobKey, Stage};
+use crate::domain::{Failure, FailureReason, Job, JobKey, Stage};
 use crate::fal::{Cancelled, Progress};
 use crate::worker::Parts;
 
@@ -12,7 +12,8 @@ pub(super) async fn cancel(parts: &Parts, key: JobKey) -> Result<Job, MediaError
     let job = read(parts, key).await?;
     match &job.stage {
         Stage::Queued => {
-            if !parts.store.cancel_waiting(key, now_ms()).await? {
+            let why = Failure::new(FailureReason::Cancelled, "");
+            if !parts.store.end_waiting(key, &why, now_ms()).await? {
                 // Begun at this very moment.
                 return Err(MediaError::JobStarted);
             }

@@ -174,23 +174,26 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn cancel_waiting(&self, key: JobKey, now: i64) -> Result<bool, StoreError> {
-        let why = Failure::new(FailureReason::Cancelled, "");
-        let cancelled = sqlx::query(
+    pub async fn end_waiting(
+        &self,
+        key: JobKey,
+        why: &Failure,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let ended = sqlx::query(
             "update jobs set state = 'refunding', failure_reason = $1, failure_detail = $2, \
-             cancel_asked_at = $3, place = null, lease_token = null, lease_until = null, \
-             attempts = 0, tries = 0, run_at = $3 \
-             where user_id = $4 and operation_id = $5 and state = 'queued'",
+             place = null, lease_token = null, lease_until = null, attempts = 0, tries = 0, \
+             run_at = $3 where user_id = $4 and operation_id = $5 and state = 'queued'",
         )
         .bind(why.reason.name())
-        .bind(why.detail)
+        .bind(why.detail.clone())
         .bind(now)
         .bind(key.user.get())
         .bind(key.operation.to_string())
         .execute(&self.pool)
         .await?
         .rows_affected();
-        Ok(cancelled > 0)
+        Ok(ended > 0)
     }
 
     /// Jobs that wait for a place and were made before then, after a key, in the order of keys.
@@ -217,28 +220,6 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(key).collect()
-    }
-
-    /// Ends a job that waits for a place and has no hold any more; `false` when it does not wait.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn lose_waiting(&self, key: JobKey, now: i64) -> Result<bool, StoreError> {
-        let why = Failure::new(FailureReason::HoldExpired, "hold_gone");
-        let lost = sqlx::query(
-            "update jobs set state = 'refunding', failure_reason = $1, failure_detail = $2, \
-             attempts = 0, tries = 0, run_at = $3 \
-             where user_id = $4 and operation_id = $5 and state = 'queued' and place is null",
-        )
-        .bind(why.reason.name())
-        .bind(why.detail)
-        .bind(now)
-        .bind(key.user.get())
-        .bind(key.operation.to_string())
-        .execute(&self.pool)
-        .await?
-        .rows_affected();
-        Ok(lost > 0)
     }
 
     /// Remembers that the user wants a submitted job to end; whoever follows it finds out by what

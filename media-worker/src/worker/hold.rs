@@ -41,7 +41,6 @@ pub(super) async fn keep(billing: &Billing, key: JobKey, told: &watch::Sender<Ho
                 response.operation.as_ref().map_or(EXTEND_EVERY_MAX, |it| rest(it) / 3)
             }
             Err(status) if is_gone(&status) => {
-                count_gone();
                 told.send_replace(Hold::Gone);
                 return pending().await;
             }
@@ -52,11 +51,6 @@ pub(super) async fn keep(billing: &Billing, key: JobKey, told: &watch::Sender<Ho
         };
         sleep(pause.clamp(EXTEND_EVERY_MIN, EXTEND_EVERY_MAX)).await;
     }
-}
-
-/// Counts a job that was found without a hold: there should be none.
-pub(super) fn count_gone() {
-    metrics::counter!("jobs_without_hold_total").increment(1);
 }
 
 fn rest(operation: &Operation) -> Duration {

@@ -2,11 +2,12 @@
 //! costs nobody their turn, and what nobody holds money for any more does not wait on.
 
 use proto::billing::v1::ExtendRequest;
+use proto::client;
 use proto::service::shutdown::Shutdown;
 use tokio::time::sleep;
 
 use crate::clock::{millis, now_ms};
-use crate::domain::JobKey;
+use crate::domain::{Failure, FailureReason, JobKey};
 use crate::store::StoreError;
 
 use super::hold;
@@ -41,16 +42,16 @@ async fn extend_all(parts: &Parts) -> Result<(), StoreError> {
     }
 }
 
-/// Extends one hold; `false` when billing does not answer.
+/// Extends one hold; `false` when billing does not answer, or has no room.
 async fn extend(parts: &Parts, key: JobKey) -> Result<bool, StoreError> {
     let request =
         ExtendRequest { user_id: key.user.get(), operation_id: key.operation.to_string() };
     match parts.billing.extend(request).await {
         Ok(_) => Ok(true),
         Err(status) if hold::is_gone(&status) => {
-            // Unless it has begun at this very moment: then whoever works on it finds out.
-            if parts.store.lose_waiting(key, now_ms()).await? {
-                hold::count_gone();
+            // Unless it was sent at this very moment: then whoever works on it finds out.
+            let why = Failure::new(FailureReason::HoldExpired, "hold_gone");
+            if parts.store.end_waiting(key, &why, now_ms()).await? {
                 tracing::warn!(
                     user.id = %key.user, operation.id = %key.operation, error.cause = %status,
                     "a waiting job has no hold any more"
@@ -59,9 +60,17 @@ async fn extend(parts: &Parts, key: JobKey) -> Result<bool, StoreError> {
             }
             Ok(true)
         }
-        Err(status) => {
+        Err(status) if client::is_unknown(&status) || client::retry_after(&status).is_some() => {
             tracing::warn!(error.cause = %status, "holds of waiting jobs could not be extended");
             Ok(false)
+        }
+        // One that billing will not extend must not cost the others their holds.
+        Err(status) => {
+            tracing::error!(
+                user.id = %key.user, operation.id = %key.operation, error.cause = %status,
+                "billing refuses to extend a waiting job's hold"
+            );
+            Ok(true)
         }
     }
 }

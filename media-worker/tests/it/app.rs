@@ -312,10 +312,10 @@ impl App {
         self.until_held(operation_id, |held| held.extends >= times).await;
     }
 
-    /// Waits until billing was asked so often in vain.
-    pub(crate) async fn until_unanswered(&self, times: u32) {
+    /// Waits until billing was asked so often in vain about an operation.
+    pub(crate) async fn until_unanswered(&self, operation_id: &str, times: u32) {
         let deadline = Instant::now() + SOON;
-        while self.billing.unanswered() < times {
+        while self.billing.unanswered(operation_id) < times {
             assert!(Instant::now() < deadline, "billing was not asked");
             sleep(Duration::from_millis(5)).await;
         }

@@ -32,8 +32,10 @@ struct Books {
     not_sold: Option<&'static str>,
     /// No call is answered.
     is_down: bool,
-    /// Calls that were not answered.
-    unanswered: u32,
+    /// How often a call about each operation was not answered.
+    unanswered: HashMap<String, u32>,
+    /// An operation whose hold is not extended, for a reason that nobody has thought of.
+    not_extended: Option<String>,
     /// Commits are done and then not answered, so many times.
     lost_commits: u32,
 }
@@ -96,8 +98,12 @@ impl Billing {
         self.books().is_down = is_down;
     }
 
-    pub(crate) fn unanswered(&self) -> u32 {
-        self.books().unanswered
+    pub(crate) fn unanswered(&self, id: &str) -> u32 {
+        self.books().unanswered.get(id).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn refuse_to_extend(&self, id: &str) {
+        self.books().not_extended = Some(id.to_owned());
     }
 
     pub(crate) fn stop_selling(&self, operation_type: &'static str) {
@@ -121,7 +127,7 @@ impl Billing {
     ) -> Result<(T, wire::Operation), Status> {
         let mut books = self.books();
         if books.is_down {
-            books.unanswered += 1;
+            *books.unanswered.entry(id.to_owned()).or_default() += 1;
             return Err(Status::unavailable("down, as the test says"));
         }
         let held = books.operations.get_mut(id).filter(|held| held.user == user);
@@ -186,6 +192,9 @@ macro_rules! never_called {
                 request: Request<wire::ExtendRequest>,
             ) -> Result<Response<wire::ExtendResponse>, Status> {
                 let request = request.into_inner();
+                if self.books().not_extended.as_ref() == Some(&request.operation_id) {
+                    return Err(Status::internal("not extended, as the test says"));
+                }
                 let (_, operation) =
                     self.change(request.user_id, &request.operation_id, |held| {
                         match held.state {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use proto::billing::v1::OperationState;
-use proto::media::v1::{FailureReason, JobState};
+use proto::media::v1::{FailureReason, JobState, Mode};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::app::{App, quick};
+use crate::app::{App, USER, quick};
 use crate::database::Engine;
 use crate::fal::{OnResult, OnSubmit};
 use crate::pictures;
@@ -140,6 +140,25 @@ async fn another_key_takes_the_work_of_one_that_is_locked(
     let keys: Vec<_> =
         app.fal.taken().iter().map(|it| it.headers["authorization"].clone()).collect();
     assert_eq!(keys, ["Key test:key2"; 3]);
+    app.check_books().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_key_is_tried_when_the_storage_refuses_one_before_the_work_is_sent() {
+    let mut app = App::prepare(Engine::Sqlite, quick()).await;
+    app.keys = "test:key1,test:key2";
+    app.settings.provider_pause = Duration::from_secs(600);
+    app.fal.script(|script| script.no_storage = Some(403));
+    app.restart().await;
+    let input = app.upload(&pictures::large_png()).await.unwrap().input_id;
+    let operation = app.billing.reserve(USER, "upscale");
+
+    app.submit(app.request(Mode::Upscale, &operation, vec![input])).await.unwrap();
+
+    let job = app.ended(&operation).await;
+    assert_eq!(job.failure_detail, "account_refused_http_403");
+    assert_eq!(app.fal.upload_starts(), 2, "each key is asked once");
+    assert!(app.fal.taken().is_empty());
     app.check_books().await;
 }
 

@@ -186,6 +186,10 @@ impl Fal {
         self.seen().taken.clone()
     }
 
+    pub(crate) fn upload_starts(&self) -> u32 {
+        self.seen().upload_starts
+    }
+
     pub(crate) fn refused(&self) -> u32 {
         self.seen().refused
     }

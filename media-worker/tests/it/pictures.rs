@@ -9,6 +9,19 @@ pub(crate) fn png(width: u32, height: u32, shade: u8) -> Vec<u8> {
     encode(width, height, shade, ImageFormat::Png)
 }
 
+/// One that no format makes small: over a megabyte.
+pub(crate) fn large_png() -> Vec<u8> {
+    let mut noise = 1_u32;
+    let mut next = || {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        noise.to_be_bytes()[0]
+    };
+    let pixels = RgbImage::from_fn(800, 600, |_, _| Rgb([next(), next(), next()]));
+    let mut bytes = Cursor::new(Vec::new());
+    DynamicImage::ImageRgb8(pixels).write_to(&mut bytes, ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
 /// The same as a photo.
 pub(crate) fn jpeg(width: u32, height: u32, shade: u8) -> Vec<u8> {
     encode(width, height, shade, ImageFormat::Jpeg)

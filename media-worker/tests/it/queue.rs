@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use media_worker::settings::Settings;
-use proto::media::v1::{FailureReason, JobState};
+use proto::media::v1::{FailureReason, JobState, Mode};
 use rstest::rstest;
 
 use crate::app::{App, USER, quick};
@@ -173,13 +173,38 @@ async fn a_billing_that_is_away_costs_no_job_its_turn(
     app.until_extended(&second, 1).await;
 
     app.billing.set_down(true);
-    app.until_unanswered(2).await;
+    // More than the tries of one call.
+    app.until_unanswered(&second, 20).await;
     let extends = app.billing.operation(&second).extends;
     app.billing.set_down(false);
 
     app.until_extended(&second, extends + 2).await;
     app.fal.script(|script| script.hang = false);
     for operation in [&first, &second] {
+        assert_eq!(app.ended(operation).await.state(), JobState::Succeeded);
+    }
+    app.check_books().await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_that_billing_will_not_extend_costs_no_other_job_its_own(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = App::start_with(engine, extending(places(1, 1))).await;
+    app.fal.script(|script| script.hang = true);
+    let first = app.generate().await;
+    app.fal.until_taken(1).await;
+    // In the order in which holds are extended.
+    let refused = app.billing.reserve(USER, "generate");
+    app.billing.refuse_to_extend(&refused);
+    app.submit(app.request(Mode::Generate, &refused, vec![])).await.unwrap();
+    let other = app.generate_for(ANOTHER, "a cat").await;
+
+    app.until_extended(&other, 2).await;
+
+    app.fal.script(|script| script.hang = false);
+    for operation in [&first, &refused, &other] {
         assert_eq!(app.ended(operation).await.state(), JobState::Succeeded);
     }
     app.check_books().await;
