@@ -15,7 +15,7 @@ use cosmic_text::{Align, Buffer, FontSystem, Metrics, PhysicalGlyph, Shaping, Wr
 
 use super::AddTextError;
 use super::fonts::{EmojiFace, Fonts};
-use super::text::{Style, is_invisible, spans};
+use super::text::{Script, is_invisible, spans};
 
 /// The part of the picture's width that lines may take.
 const WIDTH_SHARE: f32 = 0.9;
@@ -145,14 +145,14 @@ impl<'a> Page<'a> {
 
         let letters = fonts.letters.attrs();
         let emoji = fonts.emoji.as_ref();
-        let attrs = |style| match (style, emoji) {
-            (Style::Emoji, Some(emoji)) => emoji.face.attrs(),
-            (Style::Letters | Style::Emoji, _) => letters.clone(),
+        let attrs = |script| match (script, emoji) {
+            (Script::Emoji, Some(emoji)) => emoji.face.attrs(),
+            (Script::Letters | Script::Emoji, _) => letters.clone(),
         };
         let spans =
             spans(text, |character| emoji.is_some_and(|emoji: &EmojiFace| emoji.has(character)));
         buffer.set_rich_text(
-            spans.into_iter().map(|(range, style)| (&text[range], attrs(style))),
+            spans.into_iter().map(|(range, script)| (&text[range], attrs(script))),
             &letters,
             Shaping::Advanced,
             Some(Align::Center),

@@ -17,7 +17,7 @@ const KEYCAP: char = '\u{20E3}';
 
 /// Which font a stretch of text is drawn with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Style {
+pub(super) enum Script {
     Letters,
     Emoji,
 }
@@ -73,33 +73,33 @@ pub(super) fn is_invisible(character: char) -> bool {
 pub(super) fn spans(
     text: &str,
     in_emoji_font: impl Fn(char) -> bool,
-) -> Vec<(Range<usize>, Style)> {
-    let mut spans: Vec<(Range<usize>, Style)> = Vec::new();
+) -> Vec<(Range<usize>, Script)> {
+    let mut spans: Vec<(Range<usize>, Script)> = Vec::new();
     for (start, character) in text.char_indices() {
         let end = start + character.len_utf8();
         let after = &text[end..];
-        let before = spans.last().map_or(Style::Letters, |(_, style)| *style);
-        let style = style(character, after, before, &in_emoji_font);
+        let before = spans.last().map_or(Script::Letters, |(_, script)| *script);
+        let script = script(character, after, before, &in_emoji_font);
         match spans.last_mut() {
-            Some((range, last)) if *last == style => range.end = end,
-            _ => spans.push((start..end, style)),
+            Some((range, last)) if *last == script => range.end = end,
+            _ => spans.push((start..end, script)),
         }
     }
     spans
 }
 
-fn style(
+fn script(
     character: char,
     after: &str,
-    before: Style,
+    before: Script,
     in_emoji_font: impl Fn(char) -> bool,
-) -> Style {
+) -> Script {
     let continues = matches!(
         character,
         VARIATION_EMOJI | ZERO_WIDTH_JOINER | KEYCAP | '\u{E0020}'..='\u{E007F}'
     );
     let is_emoji = match character {
-        _ if continues => before == Style::Emoji,
+        _ if continues => before == Script::Emoji,
         '0'..='9' | '#' | '*' => {
             after.strip_prefix(VARIATION_EMOJI).unwrap_or(after).starts_with(KEYCAP)
         }
@@ -109,7 +109,7 @@ fn style(
         // The rest as Telegram shows it: in colour, asked for or not.
         _ => in_emoji_font(character),
     };
-    if is_emoji { Style::Emoji } else { Style::Letters }
+    if is_emoji { Script::Emoji } else { Script::Letters }
 }
 
 #[cfg(test)]
@@ -154,9 +154,9 @@ mod tests {
         };
         let shown: String = spans(text, in_emoji_font)
             .into_iter()
-            .map(|(range, style)| match style {
-                Style::Letters => text[range].to_owned(),
-                Style::Emoji => format!("[{}]", &text[range]),
+            .map(|(range, script)| match script {
+                Script::Letters => text[range].to_owned(),
+                Script::Emoji => format!("[{}]", &text[range]),
             })
             .collect();
         assert_eq!(shown, expected);
