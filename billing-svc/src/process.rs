@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use proto::service::listen;
+use proto::service::listen::{self, GrpcListener};
 use proto::service::shutdown::Shutdown;
 use secrecy::ExposeSecret as _;
 
@@ -41,9 +41,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals().context("listen for signals")?;
     // Before the database: what is wrong with a setting is said at once.
     let rules = rules(&config)?;
+    let identity = config.common.tls.identity()?;
     let database = Database::open(config.database_url.expose_secret()).await?;
     let listeners = Listeners {
-        grpc: listen::open_plain_text("BILLING_LISTEN", config.billing_listen).await?,
+        grpc: GrpcListener::open("BILLING_LISTEN", config.billing_listen, identity).await?,
         admin: listen::open("BILLING_ADMIN_LISTEN", config.billing_admin_listen).await?,
     };
     let settings = Settings {

@@ -9,6 +9,7 @@ use proto::billing::v1::admin_service_server::{self, AdminServiceServer};
 use proto::billing::v1::billing_service_server::{BillingServiceServer, SERVICE_NAME};
 use proto::service::admin::{self, Readiness};
 use proto::service::grpc;
+use proto::service::listen::GrpcListener;
 use proto::service::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -43,7 +44,7 @@ const SKEW_MAX_MICROS: u64 = 1_000_000;
 /// Where the process is reached.
 #[derive(Debug)]
 pub struct Listeners {
-    pub grpc: TcpListener,
+    pub grpc: GrpcListener,
     pub admin: TcpListener,
 }
 

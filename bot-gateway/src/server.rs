@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use proto::client::{Billing, Media, Payments, channel};
+use proto::client::{Billing, Media, Payments, connect};
 use proto::service::admin::{self, Readiness};
 use proto::service::shutdown::Shutdown;
+use proto::service::tls;
+use proto::tls::identity::Identity;
 use secrecy::ExposeSecret as _;
 use teloxide::dispatching::UpdateHandler;
 use tokio::net::TcpListener;
@@ -59,7 +61,8 @@ pub async fn serve_schema(
     shutdown: Shutdown,
     schema: UpdateHandler<HandlerError>,
 ) -> anyhow::Result<()> {
-    let app = Arc::new(app(&config).await?);
+    let identity = config.common.tls.identity()?;
+    let app = Arc::new(app(&config, identity.clone()).await?);
     let readiness = Readiness::new();
     let admin = tokio::spawn(admin::serve(admin_listener, readiness.clone(), shutdown.clone()));
     readiness.set(true);
@@ -69,6 +72,7 @@ pub async fn serve_schema(
     loops.spawn(results::run(Arc::clone(&app), shutdown.clone()));
     loops.spawn(purchases::run(Arc::clone(&app), shutdown.clone()));
     loops.spawn(purge(Arc::clone(&app), shutdown.clone()));
+    loops.spawn(tls::keep_current(identity, shutdown.clone()));
     let mut talking = pin!(converse(&app, schema, &shutdown));
     let talked = tokio::select! {
         talked = &mut talking => talked,
@@ -88,16 +92,17 @@ pub async fn serve_schema(
     talked
 }
 
-async fn app(config: &Config) -> anyhow::Result<App> {
+async fn app(config: &Config, identity: Option<Identity>) -> anyhow::Result<App> {
     let store = Store::open(config.bot_database_url.expose_secret())
         .await
         .context("BOT_DATABASE_URL: the database cannot be opened")?;
     let telegram =
         Telegram::new(config.telegram_bot_token.clone(), config.telegram_api_url.clone())
             .context("TELEGRAM_API_URL: no client can be made")?;
-    let billing = channel(config.billing_url.as_str()).context("BILLING_URL")?;
-    let payments = channel(config.payments_url.as_str()).context("PAYMENTS_URL")?;
-    let media = channel(config.media_url.as_str()).context("MEDIA_URL")?;
+    let identity = identity.as_ref();
+    let billing = connect(config.billing_url.as_str(), identity).context("BILLING_URL")?;
+    let payments = connect(config.payments_url.as_str(), identity).context("PAYMENTS_URL")?;
+    let media = connect(config.media_url.as_str(), identity).context("MEDIA_URL")?;
     let services = (
         Billing::new(billing).with_deadline(CALL_DEADLINE),
         Payments::new(payments).with_deadline(PAYMENT_DEADLINE),

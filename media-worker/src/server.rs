@@ -8,6 +8,7 @@ use proto::client::{self, Billing};
 use proto::media::v1::media_service_server::MediaServiceServer;
 use proto::service::admin::Readiness;
 use proto::service::config::refuse;
+use proto::service::listen::GrpcListener;
 use proto::service::shutdown::Shutdown;
 use proto::service::{admin, grpc, listen};
 use secrecy::ExposeSecret as _;
@@ -37,7 +38,7 @@ const CLOSE_MAX: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct Listeners {
     /// gRPC.
-    pub grpc: TcpListener,
+    pub grpc: GrpcListener,
     /// Probes and metrics.
     pub admin: TcpListener,
 }
@@ -48,8 +49,9 @@ impl Listeners {
     /// # Errors
     /// Names the setting whose address cannot be used.
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        let identity = config.common.tls.identity()?;
         Ok(Self {
-            grpc: listen::open_plain_text("MEDIA_LISTEN", config.media_listen).await?,
+            grpc: GrpcListener::open("MEDIA_LISTEN", config.media_listen, identity).await?,
             admin: listen::open("MEDIA_ADMIN_LISTEN", config.media_admin_listen).await?,
         })
     }
@@ -83,7 +85,9 @@ impl App {
             .unwrap_or_else(|error| refuse("FAL_QUEUE_URL", format_args!("{error:#}")));
         let models = Models::load(config.models_file.as_deref())
             .unwrap_or_else(|error| refuse("MODELS_FILE", format_args!("{error:#}")));
-        let billing = client::channel(&config.billing_url)
+        let identity = config.common.tls.identity();
+        let identity = identity.unwrap_or_else(|error| refuse("media-worker", error));
+        let billing = client::connect(&config.billing_url, identity.as_ref())
             .unwrap_or_else(|error| refuse("BILLING_URL", error));
         let renderer = TextRenderer::new(config.media_fonts_dir.as_deref())
             .unwrap_or_else(|error| refuse("MEDIA_FONTS_DIR", format_args!("{error:#}")));
@@ -123,12 +127,13 @@ pub async fn serve(app: App, listeners: Listeners, shutdown: Shutdown) -> anyhow
     let ended = shutdown.clone();
     let served = async {
         tokio::try_join!(
-            grpc::serve(
+            // Boxed, so that the whole is not as large as all its parts together.
+            Box::pin(grpc::serve(
                 listeners.grpc,
                 Routes::new(media),
                 &[MediaServiceServer::<MediaGrpc>::NAME],
                 shutdown.clone(),
-            ),
+            )),
             async {
                 let admin = admin::serve(listeners.admin, readiness, shutdown.clone());
                 admin.await.context("serve the admin address")

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use proto::billing::v1 as wire;
 use proto::service::email::Email;
+use proto::tls::identity::Identity;
 use proto::{client, reason};
 use tonic::{Code, Status};
 
@@ -158,8 +159,9 @@ impl Billing {
     ///
     /// # Errors
     /// When the address is not one.
-    pub fn new(url: &str) -> Result<Self, client::BadAddress> {
-        let inner = client::Billing::new(client::channel(url)?).with_deadline(DEADLINE);
+    pub fn new(url: &str, identity: Option<&Identity>) -> Result<Self, client::BadAddress> {
+        let channel = client::connect(url, identity)?;
+        let inner = client::Billing::new(channel).with_deadline(DEADLINE);
         Ok(Self { inner, provider: YOOKASSA })
     }
 

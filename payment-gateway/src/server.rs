@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use axum::Router;
 use proto::payments::v1::payments_service_server::PaymentsServiceServer;
 use proto::service::admin::Readiness;
+use proto::service::listen::GrpcListener;
 use proto::service::shutdown::Shutdown;
 use proto::service::{admin, grpc, listen};
 use tokio::net::TcpListener;
@@ -48,7 +49,7 @@ const PAGES_PER_SECOND_MAX: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
 #[derive(Debug)]
 pub struct Listeners {
     /// gRPC.
-    pub grpc: TcpListener,
+    pub grpc: GrpcListener,
     /// Notifications.
     pub http: TcpListener,
     /// Probes and metrics.
@@ -61,8 +62,9 @@ impl Listeners {
     /// # Errors
     /// Names the setting whose address cannot be used.
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        let identity = config.common.tls.identity()?;
         Ok(Self {
-            grpc: listen::open_plain_text("PAYMENTS_LISTEN", config.payments_listen).await?,
+            grpc: GrpcListener::open("PAYMENTS_LISTEN", config.payments_listen, identity).await?,
             http: listen::open("PAYMENTS_HTTP_LISTEN", config.payments_http_listen).await?,
             admin: listen::open("PAYMENTS_ADMIN_LISTEN", config.payments_admin_listen).await?,
         })
@@ -143,7 +145,9 @@ impl Core {
     /// # Errors
     /// Names the setting that cannot be used.
     pub fn new(config: &Config) -> anyhow::Result<Self> {
-        let billing = Billing::new(&config.billing_url).context("BILLING_URL")?;
+        let identity = config.common.tls.identity()?;
+        let billing =
+            Billing::new(&config.billing_url, identity.as_ref()).context("BILLING_URL")?;
         let credentials = Credentials {
             shop_id: config.yookassa_shop_id.clone(),
             secret_key: config.yookassa_secret_key.clone(),

@@ -4,9 +4,11 @@
 //! whose outcome is unknown is sent again, with the same content, until its deadline.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use http::Uri;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::Interceptor;
@@ -20,6 +22,8 @@ use crate::billing::v1::admin_service_client::AdminServiceClient;
 use crate::media::v1 as media;
 use crate::payments::v1 as payments;
 use crate::request_id;
+use crate::tls::connector::{Connector, bare_host};
+use crate::tls::identity::Identity;
 
 /// How long a call may take, with all its tries, unless the client is told otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -33,18 +37,61 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Why a service's address cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("not an address of a gRPC service, which looks like http://127.0.0.1:50051")]
-pub struct BadAddress(#[from] tonic::transport::Error);
+pub enum BadAddress {
+    /// It is none.
+    #[error(
+        "not an address of a gRPC service, which looks like http://127.0.0.1:50051 or \
+         https://billing-svc:50051"
+    )]
+    NotAnAddress,
+    /// Plain text would leave the machine.
+    #[error("plain text is spoken on loopback only; elsewhere the address begins with https://")]
+    PlainTextElsewhere,
+    /// TLS needs a certificate of the caller.
+    #[error("https:// needs TLS_CERT_FILE, TLS_KEY_FILE and TLS_CA_FILE")]
+    NoIdentity,
+}
 
-/// Prepares a connection; it is made at the first call, and again whenever it is lost.
+/// Prepares a connection in plain text, on loopback; it is made at the first call, and again
+/// whenever it is lost.
+///
+/// # Errors
+/// When the address is not such a one.
 pub fn channel(url: &str) -> Result<Channel, BadAddress> {
-    let endpoint = Endpoint::from_str(url)?
+    connect(url, None)
+}
+
+/// Prepares a connection: an address that begins with `https://` is called as `identity`, and the
+/// service there has to prove its name.
+///
+/// # Errors
+/// When the address cannot be used, or not without an identity.
+pub fn connect(url: &str, identity: Option<&Identity>) -> Result<Channel, BadAddress> {
+    let uri = Uri::from_str(url).map_err(|_| BadAddress::NotAnAddress)?;
+    match uri.scheme_str() {
+        Some("http") if is_loopback(&uri) => Ok(endpoint(uri).connect_lazy()),
+        Some("http") => Err(BadAddress::PlainTextElsewhere),
+        Some("https") => {
+            let identity = identity.ok_or(BadAddress::NoIdentity)?.clone();
+            let connector = Connector::new(identity, &uri).ok_or(BadAddress::NotAnAddress)?;
+            Ok(endpoint(uri).connect_with_connector_lazy(connector))
+        }
+        _ => Err(BadAddress::NotAnAddress),
+    }
+}
+
+fn is_loopback(uri: &Uri) -> bool {
+    let host = bare_host(uri).unwrap_or_default();
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+fn endpoint(uri: Uri) -> Endpoint {
+    Endpoint::from(uri)
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEPALIVE)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-        .keep_alive_while_idle(true);
-    Ok(endpoint.connect_lazy())
+        .keep_alive_while_idle(true)
 }
 
 /// Dresses a message as a request: with the id of the work that it belongs to.
@@ -297,6 +344,23 @@ mod tests {
         })
         .await;
         (answer.map_err(|status| status.code()), tries.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn plain_text_stays_on_this_machine() {
+        for here in ["http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1"] {
+            assert!(channel(here).is_ok(), "{here}");
+        }
+        for elsewhere in ["http://10.0.0.7:1", "http://billing-svc:1", "http://[2001:db8::1]:1"] {
+            let refused = channel(elsewhere).unwrap_err();
+            assert!(matches!(refused, BadAddress::PlainTextElsewhere), "{elsewhere}: {refused}");
+        }
+        let refused = channel("https://billing-svc:1").unwrap_err();
+        assert!(matches!(refused, BadAddress::NoIdentity), "{refused}");
+        for wrong in ["", "billing-svc", "/only/a/path", "ftp://127.0.0.1", "127.0.0.1:50051"] {
+            let refused = channel(wrong).unwrap_err();
+            assert!(matches!(refused, BadAddress::NotAnAddress), "{wrong}: {refused}");
+        }
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! Read the `.proto` files first (`proto/medialab/…`): they document every call, message and
 //! field. Then [`client`], which adds deadlines, retries and request ids to the generated clients,
-//! and [`reason`], the codes that callers branch on. The module `service` (behind the feature of
+//! and [`reason`], the codes that callers branch on; [`tls`] is how a caller proves who it is. The module `service` (behind the feature of
 //! that name) is what our own four processes share.
 
 /// `medialab.billing.v1`: prepaid credit.
@@ -50,6 +50,7 @@ pub mod reason;
 pub mod request_id;
 #[cfg(feature = "service")]
 pub mod service;
+pub mod tls;
 
 /// The compiled contract, as server reflection hands it out.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -21,6 +21,8 @@ pub const INVALID_FIELD: &str = "INVALID_FIELD";
 pub const IDEMPOTENCY_KEY_REUSED: &str = "IDEMPOTENCY_KEY_REUSED";
 /// Too many requests wait; try again after a moment.
 pub const BUSY: &str = "BUSY";
+/// The caller's certificate does not allow the call; metadata `method` and `caller`.
+pub const CALLER_NOT_ALLOWED: &str = "CALLER_NOT_ALLOWED";
 
 // billing-svc
 

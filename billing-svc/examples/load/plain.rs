@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use billing_svc::config::Config;
 use clap::Parser as _;
 use proto::billing::v1 as wire;
+use proto::service::listen::GrpcListener;
 use proto::service::shutdown::Shutdown;
 use proto::service::{grpc, telemetry};
 use secrecy::ExposeSecret as _;
@@ -37,7 +38,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
         .max_connections(CONNECTIONS)
         .connect(config.database_url.expose_secret())
         .await?;
-    let listener = TcpListener::bind(config.billing_listen).await?;
+    let listener = GrpcListener::plain_text(TcpListener::bind(config.billing_listen).await?)?;
     let price_kopecks = config.price_per_operation.get();
     let store = Arc::new(PlainStore { pool, price_kopecks, hold_ttl: config.hold_ttl });
     grpc::serve(listener, Routes::new(Plain { store }), &[Plain::NAME], shutdown).await

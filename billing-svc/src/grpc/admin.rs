@@ -1,13 +1,13 @@
 //! The operators' door: the same books, for named persons.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use proto::billing::v1 as wire;
 use proto::billing::v1::admin_service_server::AdminService;
 use proto::reason::{self, BILLING_DOMAIN};
+use proto::service::callers::{Caller, Known, Peer};
 use tonic::metadata::MetadataMap;
 use tonic::service::Interceptor;
-use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Request, Response, Status};
 
 use super::{Answer, Service, answers, pages, promo_requests, requests, stats};
@@ -17,26 +17,29 @@ use crate::store::Store;
 const OPERATOR_HEADER: &str = "x-medialab-operator";
 const OPERATOR_MAX: usize = 64;
 
-/// Lets in who says which tool it is, from this machine only: a header is no proof elsewhere.
+/// Lets in who says which tool it is. Who that may be has been decided by the caller's certificate
+/// before; in plain text there is none, so only this machine is let in.
 #[derive(Clone, Copy, Debug)]
 pub struct AdminDoor;
 
 impl Interceptor for AdminDoor {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        let peer =
-            request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
-        check(peer, request.metadata())?;
+        check(request.extensions().get::<Peer>(), request.metadata())?;
         Ok(request)
     }
 }
 
-fn check(peer: Option<SocketAddr>, metadata: &MetadataMap) -> Result<(), Status> {
-    let is_here = peer.is_some_and(|peer| is_loopback(peer.ip()));
-    if !is_here {
+fn check(peer: Option<&Peer>, metadata: &MetadataMap) -> Result<(), Status> {
+    let may_enter = peer.is_some_and(|peer| match peer.caller {
+        Caller::Known(known) => known == Known::Operator,
+        Caller::Other(_) => false,
+        Caller::Unproven => peer.address.is_some_and(|address| is_loopback(address.ip())),
+    });
+    if !may_enter {
         return Err(reason::refusal(
             Code::PermissionDenied,
             (BILLING_DOMAIN, reason::OPERATOR_NOT_ALLOWED),
-            format!("the header {OPERATOR_HEADER} is honoured on loopback only"),
+            "operators call with their certificate, or in plain text from this machine",
             [],
         ));
     }
@@ -155,19 +158,29 @@ impl<S: Store> AdminService for Service<S> {
 mod tests {
     use super::*;
 
+    fn peer(address: &str, caller: Caller) -> Option<Peer> {
+        Some(Peer { address: address.parse().ok(), caller })
+    }
+
     #[test]
-    fn only_a_named_tool_on_this_machine_is_let_in() {
+    fn only_a_named_tool_of_an_operator_or_on_this_machine_is_let_in() {
         let mut named = MetadataMap::new();
         named.insert(OPERATOR_HEADER, "cli".parse().unwrap());
-        let here = "127.0.0.1:5000".parse().ok();
-        let mapped = "[::ffff:127.0.0.1]:5000".parse().ok();
-        let elsewhere = "10.0.0.7:5000".parse().ok();
+        let here = peer("127.0.0.1:5000", Caller::Unproven);
+        let mapped = peer("[::ffff:127.0.0.1]:5000", Caller::Unproven);
+        let elsewhere = peer("10.0.0.7:5000", Caller::Unproven);
+        let operator = peer("10.0.0.7:5000", Caller::Known(Known::Operator));
+        let bot = peer("127.0.0.1:5000", Caller::Known(Known::Bot));
+        let stranger = peer("127.0.0.1:5000", Caller::Other("somebody".into()));
 
-        assert!(check(here, &named).is_ok());
-        assert!(check(mapped, &named).is_ok());
-        let code = |peer, metadata: &MetadataMap| check(peer, metadata).unwrap_err().code();
-        assert_eq!(code(here, &MetadataMap::new()), Code::Unauthenticated);
-        assert_eq!(code(elsewhere, &named), Code::PermissionDenied);
-        assert_eq!(code(None, &named), Code::PermissionDenied);
+        for let_in in [&here, &mapped, &operator] {
+            assert!(check(let_in.as_ref(), &named).is_ok(), "{let_in:?}");
+            let unnamed = check(let_in.as_ref(), &MetadataMap::new()).unwrap_err();
+            assert_eq!(unnamed.code(), Code::Unauthenticated, "{let_in:?}");
+        }
+        for kept_out in [&elsewhere, &bot, &stranger, &None] {
+            let refused = check(kept_out.as_ref(), &named).unwrap_err();
+            assert_eq!(refused.code(), Code::PermissionDenied, "{kept_out:?}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use billing_svc::server::{self, Database, Listeners, Settings};
 use proto::billing::v1 as wire;
 use proto::client::{self, Admin, Billing};
 use proto::reason;
+use proto::service::listen::GrpcListener;
 use proto::service::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -109,7 +110,8 @@ impl Replica {
     pub(crate) async fn start(url: &str, terms: Terms, clock: Arc<dyn Clock>) -> Self {
         let database = Database::open(url).await.unwrap();
         let listeners = Listeners {
-            grpc: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            grpc: GrpcListener::plain_text(TcpListener::bind("127.0.0.1:0").await.unwrap())
+                .unwrap(),
             admin: TcpListener::bind("127.0.0.1:0").await.unwrap(),
         };
         let grpc_url = format!("http://{}", listeners.grpc.local_addr().unwrap());

@@ -17,6 +17,7 @@ use proto::billing::v1::OperationState;
 use proto::client::{self, Media};
 use proto::media::v1 as wire;
 use proto::reason;
+use proto::service::listen::GrpcListener;
 use proto::service::shutdown::Shutdown;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -174,8 +175,10 @@ impl App {
                 settings,
             };
             let listener = || TcpListener::bind("127.0.0.1:0");
-            let listeners =
-                Listeners { grpc: listener().await.unwrap(), admin: listener().await.unwrap() };
+            let listeners = Listeners {
+                grpc: GrpcListener::plain_text(listener().await.unwrap()).unwrap(),
+                admin: listener().await.unwrap(),
+            };
             told.send(listeners.grpc.local_addr().unwrap()).unwrap();
             let renderer = TextRenderer::new(None).unwrap();
             server::serve(Served::new(parts, renderer), listeners, ending).await

@@ -12,6 +12,7 @@ use proto::payments::v1::{
     CheckPaymentRequest, CheckPaymentResponse, CreatePaymentRequest, CreatePaymentResponse,
 };
 use proto::reason;
+use proto::service::listen::GrpcListener;
 use proto::service::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
@@ -63,7 +64,11 @@ impl App {
         let billing_url = config.billing_url.clone();
         let shutdown = Shutdown::new();
         let open = || async { TcpListener::bind("127.0.0.1:0").await.unwrap() };
-        let listeners = Listeners { grpc: open().await, http: open().await, admin: open().await };
+        let listeners = Listeners {
+            grpc: GrpcListener::plain_text(open().await).unwrap(),
+            http: open().await,
+            admin: open().await,
+        };
         let grpc = format!("http://{}", listeners.grpc.local_addr().unwrap());
         let http = format!("http://{}", listeners.http.local_addr().unwrap());
         let admin = format!("http://{}", listeners.admin.local_addr().unwrap());

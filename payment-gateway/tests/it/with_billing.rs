@@ -15,6 +15,7 @@ use proto::billing::v1::{
 use proto::client;
 use proto::payments::v1::PaymentState;
 use proto::reason;
+use proto::service::listen::GrpcListener;
 use proto::service::shutdown::Shutdown;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
@@ -156,6 +157,7 @@ async fn serve(url: &str, grpc: TcpListener) -> (Shutdown, JoinHandle<anyhow::Re
         chain_every: None,
     };
     let shutdown = Shutdown::new();
+    let grpc = GrpcListener::plain_text(grpc).unwrap();
     let serving = server::serve(Listeners { grpc, admin }, database, settings, shutdown.clone());
     (shutdown, tokio::spawn(serving))
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::tls::TlsConfig;
+
 /// Ends a process whose settings are wrong, as `sysexits.h` names it (EX_CONFIG).
 const EXIT_CONFIG: i32 = 78;
 
@@ -27,6 +29,10 @@ pub struct CommonConfig {
     /// What is logged, as tracing's filters spell it: `info`, or `info,billing_svc=debug`.
     #[arg(long, env, default_value = "info")]
     pub rust_log: String,
+
+    /// Who the process is to the others.
+    #[command(flatten)]
+    pub tls: TlsConfig,
 }
 
 /// Reads the settings from the command line and the environment.

@@ -1,18 +1,20 @@
-//! Serving gRPC: health, reflection, request ids and limits around a service's routes.
+//! Serving gRPC: who may call, health, reflection, request ids and limits around a service's
+//! routes.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
+use super::callers::Callers;
+use super::listen::GrpcListener;
 use super::shutdown::Shutdown;
+use super::{incoming, tls};
 use crate::request_id;
 
 /// Each process ends this long after it was told to, whatever still runs: shorter than the 30 s
@@ -31,7 +33,7 @@ const STREAMS_MAX: u32 = 1024;
 /// # Errors
 /// When the listener fails.
 pub async fn serve(
-    listener: TcpListener,
+    listener: GrpcListener,
     routes: Routes,
     names: &[&str],
     shutdown: Shutdown,
@@ -51,21 +53,24 @@ pub async fn serve(
         // Python's official client and older tools know only this one.
         .add_service(reflection().build_v1alpha().context("read the compiled contract")?);
 
+    let GrpcListener { tcp, identity } = listener;
+    let keeping_current = tls::keep_current(identity.clone(), shutdown.clone());
     let draining = shutdown.clone();
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     let serving = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .tcp_nodelay(true)
         .max_concurrent_streams(STREAMS_MAX)
         .layer(RequestIds)
+        .layer(Callers)
         .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+        .serve_with_incoming_shutdown(incoming::connections(tcp, identity), async move {
             draining.requested().await;
             for name in &names {
                 health.set_service_status(name, tonic_health::ServingStatus::NotServing).await;
             }
         });
+    let serving = async { tokio::join!(serving, keeping_current).0 };
     tokio::select! {
         ended = serving => ended.context("serve gRPC"),
         () = async { shutdown.requested().await; tokio::time::sleep(DRAIN_MAX).await } => {
