@@ -19,8 +19,6 @@ import rules
 ROOT = pathlib.Path(__file__).parents[2]
 CHART = ROOT / "deploy/helm/media-lab"
 VERSIONS = ("1.33", "1.34", "1.35", "1.36", "1.37")
-# Where the services read certificates; .env.example has them from the release that serves TLS.
-TLS_SETTINGS = ("TLS_CERT_FILE", "TLS_KEY_FILE", "TLS_CA_FILE")
 # Kinds of other projects, for which Kubernetes has no schema.
 FOREIGN = ("Certificate", "ExternalSecret", "HTTPRoute", "PodMonitor", "ScaledObject")
 
@@ -31,7 +29,6 @@ class Known:
     def __init__(self):
         text = (ROOT / ".env.example").read_text()
         self.settings = dict(re.findall(r"^#?([A-Z][A-Z0-9_]+)=(.*)$", text, re.M))
-        self.settings.update(dict.fromkeys(TLS_SETTINGS))
         self.secrets = {"DATABASE_URL", "BOT_DATABASE_URL", "MEDIA_DATABASE_URL", "FAL_KEY",
                         "TELEGRAM_BOT_TOKEN", "YOOKASSA_SHOP_ID", "YOOKASSA_SECRET_KEY"}
         self.drain = number("proto/src/service/grpc.rs", "DRAIN_MAX")
