@@ -13,9 +13,10 @@ pub(crate) enum Engine {
 }
 
 const FILE: &str = "billing.db";
+/// A partition's checks go with those of its table, and cannot go by themselves.
 const DROP_CHECKS: &str = "do $$ declare c record; begin
     for c in select conrelid::regclass as t, conname from pg_constraint
-             where contype = 'c' and connamespace = 'public'::regnamespace
+             where contype = 'c' and coninhcount = 0 and connamespace = 'public'::regnamespace
     loop execute format('alter table %s drop constraint if exists %I', c.t, c.conname); end loop;
 end $$";
 
