@@ -15,7 +15,7 @@ async fn main() -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals()?;
 
     let listeners = Listeners::open(&config).await?;
-    let app = App::build(&config).await;
+    let app = App::build(&config, listeners.grpc.identity()).await;
     tracing::info!(
         grpc.addr = %config.media_listen,
         admin.addr = %config.media_admin_listen,

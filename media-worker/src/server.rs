@@ -11,6 +11,7 @@ use proto::service::config::refuse;
 use proto::service::listen::GrpcListener;
 use proto::service::shutdown::Shutdown;
 use proto::service::{admin, grpc, listen};
+use proto::tls::identity::Identity;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tonic::server::NamedService as _;
@@ -66,8 +67,8 @@ pub struct App {
 
 impl App {
     /// Puts the pieces together; a setting that cannot be used ends the process with a line that
-    /// names it.
-    pub async fn build(config: &Config) -> Self {
+    /// names it. Billing is called as `identity`.
+    pub async fn build(config: &Config, identity: Option<&Identity>) -> Self {
         let store = Store::connect(config.media_database_url.expose_secret()).await;
         let store = store.unwrap_or_else(|error| {
             refuse("MEDIA_DATABASE_URL", format_args!("{:#}", anyhow::Error::new(error)))
@@ -85,9 +86,7 @@ impl App {
             .unwrap_or_else(|error| refuse("FAL_QUEUE_URL", format_args!("{error:#}")));
         let models = Models::load(config.models_file.as_deref())
             .unwrap_or_else(|error| refuse("MODELS_FILE", format_args!("{error:#}")));
-        let identity = config.common.tls.identity();
-        let identity = identity.unwrap_or_else(|error| refuse("media-worker", error));
-        let billing = client::connect(&config.billing_url, identity.as_ref())
+        let billing = client::connect(&config.billing_url, identity)
             .unwrap_or_else(|error| refuse("BILLING_URL", error));
         let renderer = TextRenderer::new(config.media_fonts_dir.as_deref())
             .unwrap_or_else(|error| refuse("MEDIA_FONTS_DIR", format_args!("{error:#}")));

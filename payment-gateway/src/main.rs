@@ -41,9 +41,15 @@ async fn serve(settings: Config) -> anyhow::Result<()> {
     server::serve(settings, listeners, shutdown).await
 }
 
+/// What a command works with: it calls billing as the service does.
+fn core(settings: &Config) -> anyhow::Result<Core> {
+    let identity = settings.common.tls.identity()?;
+    Core::new(settings, identity.as_ref())
+}
+
 /// Whoever runs this has to tell "nothing went back" from "nobody knows yet".
 async fn refund(settings: &Config, order: &RefundOptions) -> ExitCode {
-    let core = match Core::new(settings) {
+    let core = match core(settings) {
         Ok(core) => core,
         Err(error) => return complain(format_args!("{error:#}"), 2),
     };
@@ -56,7 +62,7 @@ async fn refund(settings: &Config, order: &RefundOptions) -> ExitCode {
 
 /// Whoever runs this by a timer has to tell a difference from a side that is away.
 async fn compare(settings: &Config, days: &ReconcileOptions) -> ExitCode {
-    let core = match Core::new(settings) {
+    let core = match core(settings) {
         Ok(core) => core,
         Err(error) => return complain(format_args!("{error:#}"), 2),
     };

@@ -12,6 +12,7 @@ use proto::service::admin::Readiness;
 use proto::service::listen::GrpcListener;
 use proto::service::shutdown::Shutdown;
 use proto::service::{admin, grpc, listen};
+use proto::tls::identity::Identity;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 use tonic::server::NamedService as _;
@@ -77,7 +78,7 @@ impl Listeners {
 /// When a setting cannot be used or a listener fails.
 pub async fn serve(config: Config, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
     let tasks = TaskTracker::new();
-    let parts = assemble(config, &tasks)?;
+    let parts = assemble(config, listeners.grpc.identity(), &tasks)?;
     let readiness = Readiness::new();
 
     tracing::info!(
@@ -140,14 +141,12 @@ pub struct Core {
 }
 
 impl Core {
-    /// Puts it together; nothing is called yet.
+    /// Puts it together, to call billing as `identity`; nothing is called yet.
     ///
     /// # Errors
     /// Names the setting that cannot be used.
-    pub fn new(config: &Config) -> anyhow::Result<Self> {
-        let identity = config.common.tls.identity()?;
-        let billing =
-            Billing::new(&config.billing_url, identity.as_ref()).context("BILLING_URL")?;
+    pub fn new(config: &Config, identity: Option<&Identity>) -> anyhow::Result<Self> {
+        let billing = Billing::new(&config.billing_url, identity).context("BILLING_URL")?;
         let credentials = Credentials {
             shop_id: config.yookassa_shop_id.clone(),
             secret_key: config.yookassa_secret_key.clone(),
@@ -194,8 +193,12 @@ struct Parts {
     compare_every: Duration,
 }
 
-fn assemble(config: Config, tasks: &TaskTracker) -> anyhow::Result<Parts> {
-    let core = Core::new(&config)?;
+fn assemble(
+    config: Config,
+    identity: Option<&Identity>,
+    tasks: &TaskTracker,
+) -> anyhow::Result<Parts> {
+    let core = Core::new(&config, identity)?;
     let comparison = core.comparison();
     let Core { billing, yookassa, resolver, refunds, receipts } = core;
     let creator = Creator::new(

@@ -2,8 +2,8 @@
 //!
 //! Read the `.proto` files first (`proto/medialab/…`): they document every call, message and
 //! field. Then [`client`], which adds deadlines, retries and request ids to the generated clients,
-//! and [`reason`], the codes that callers branch on; [`tls`] is how a caller proves who it is. The module `service` (behind the feature of
-//! that name) is what our own four processes share.
+//! and [`reason`], the codes that callers branch on; [`tls`] is how a caller proves who it is. The
+//! module `service` (behind the feature of that name) is what our own four processes share.
 
 /// `medialab.billing.v1`: prepaid credit.
 pub mod billing {

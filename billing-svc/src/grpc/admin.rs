@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use proto::billing::v1 as wire;
 use proto::billing::v1::admin_service_server::AdminService;
 use proto::reason::{self, BILLING_DOMAIN};
-use proto::service::callers::{Caller, Known, Peer};
+use proto::service::callers::{Caller, Peer};
 use tonic::metadata::MetadataMap;
 use tonic::service::Interceptor;
 use tonic::{Code, Request, Response, Status};
@@ -17,8 +17,8 @@ use crate::store::Store;
 const OPERATOR_HEADER: &str = "x-medialab-operator";
 const OPERATOR_MAX: usize = 64;
 
-/// Lets in who says which tool it is. Who that may be has been decided by the caller's certificate
-/// before; in plain text there is none, so only this machine is let in.
+/// Lets in who says which tool it is. Who has proven a name was held against the table of callers
+/// before; in plain text nobody has, so only this machine is let in.
 #[derive(Clone, Copy, Debug)]
 pub struct AdminDoor;
 
@@ -31,7 +31,7 @@ impl Interceptor for AdminDoor {
 
 fn check(peer: Option<&Peer>, metadata: &MetadataMap) -> Result<(), Status> {
     let may_enter = peer.is_some_and(|peer| match peer.caller {
-        Caller::Known(known) => known == Known::Operator,
+        Caller::Known(_) => true,
         Caller::Other(_) => false,
         Caller::Unproven => peer.address.is_some_and(|address| is_loopback(address.ip())),
     });
@@ -156,6 +156,8 @@ impl<S: Store> AdminService for Service<S> {
 
 #[cfg(test)]
 mod tests {
+    use proto::service::callers::Known;
+
     use super::*;
 
     fn peer(address: &str, caller: Caller) -> Option<Peer> {
@@ -170,7 +172,6 @@ mod tests {
         let mapped = peer("[::ffff:127.0.0.1]:5000", Caller::Unproven);
         let elsewhere = peer("10.0.0.7:5000", Caller::Unproven);
         let operator = peer("10.0.0.7:5000", Caller::Known(Known::Operator));
-        let bot = peer("127.0.0.1:5000", Caller::Known(Known::Bot));
         let stranger = peer("127.0.0.1:5000", Caller::Other("somebody".into()));
 
         for let_in in [&here, &mapped, &operator] {
@@ -178,7 +179,7 @@ mod tests {
             let unnamed = check(let_in.as_ref(), &MetadataMap::new()).unwrap_err();
             assert_eq!(unnamed.code(), Code::Unauthenticated, "{let_in:?}");
         }
-        for kept_out in [&elsewhere, &bot, &stranger, &None] {
+        for kept_out in [&elsewhere, &stranger, &None] {
             let refused = check(kept_out.as_ref(), &named).unwrap_err();
             assert_eq!(refused.code(), Code::PermissionDenied, "{kept_out:?}");
         }

@@ -5,7 +5,6 @@
 
 mod renderer;
 mod text;
-mod style;
 mod fonts;
 mod layout;
 mod draw;
@@ -17,8 +16,4 @@ mod error;
 
 pub use error::AddTextError;
 pub use renderer::{Rendered, TextRenderer};
-pub use style::{
-    BadStyle, Color, Horizontal, Opacity, Outline, Outlining, Percent, Plate, Radius, Shadow, Size,
-    TextStyle, Vertical, Width,
-};
 pub use text::TEXT_CHARACTERS_MAX;

@@ -55,7 +55,7 @@ pub async fn serve(
 
     let GrpcListener { tcp, identity } = listener;
     let keeping_current = tls::keep_current(identity.clone(), shutdown.clone());
-    let draining = shutdown.clone();
+    let draining = shutdown;
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     let serving = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
@@ -70,10 +70,10 @@ pub async fn serve(
                 health.set_service_status(name, tonic_health::ServingStatus::NotServing).await;
             }
         });
-    let serving = async { tokio::join!(serving, keeping_current).0 };
     tokio::select! {
         ended = serving => ended.context("serve gRPC"),
-        () = async { shutdown.requested().await; tokio::time::sleep(DRAIN_MAX).await } => {
+        // The files are looked at until the shutdown is requested.
+        () = async { keeping_current.await; tokio::time::sleep(DRAIN_MAX).await } => {
             tracing::warn!("calls were still running when time to shut down was over");
             Ok(())
         }

@@ -59,6 +59,11 @@ impl GrpcListener {
         Ok(Self { tcp, identity: None })
     }
 
+    /// As whom it is served: the process calls others as the same.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
     /// The address.
     ///
     /// # Errors

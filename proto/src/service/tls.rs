@@ -70,8 +70,7 @@ pub async fn keep_current(identity: Option<Identity>, shutdown: Shutdown) {
     let mut said = String::new();
     loop {
         match identity.refresh().await {
-            Ok(true) => tracing::info!("tls: new files are in use"),
-            Ok(false) => said.clear(),
+            Ok(()) => said.clear(),
             Err(error) => {
                 metrics::counter!("tls_reload_failures_total").increment(1);
                 let problem = error.to_string();

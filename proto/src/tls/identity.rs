@@ -53,25 +53,26 @@ impl Identity {
         Arc::clone(&self.current().configs)
     }
 
-    /// Reads the files again; says whether something new is used from now on.
+    /// Reads the files again; what is new in them is used from now on.
     ///
     /// # Errors
     /// When they cannot be used as they are: what was used before stays in use.
-    pub async fn refresh(&self) -> Result<bool, BadFiles> {
+    pub async fn refresh(&self) -> Result<(), BadFiles> {
         let identity = self.clone();
         let read = tokio::task::spawn_blocking(move || identity.refresh_now()).await;
         // The runtime is ending.
-        read.unwrap_or(Ok(false))
+        read.unwrap_or(Ok(()))
     }
 
-    fn refresh_now(&self) -> Result<bool, BadFiles> {
+    fn refresh_now(&self) -> Result<(), BadFiles> {
         let contents = self.shared.files.read()?;
         if contents == self.current().contents {
-            return Ok(false);
+            return Ok(());
         }
         let new = Arc::new(usable(contents, self.shared.check)?);
         *self.shared.current.write().unwrap_or_else(PoisonError::into_inner) = new;
-        Ok(true)
+        tracing::info!("tls: new files are in use");
+        Ok(())
     }
 
     fn current(&self) -> Arc<Current> {
