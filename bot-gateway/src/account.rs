@@ -1,16 +1,12 @@
-//! What a user has and what a mode costs, as billing tells it.
+//! What a user has, as billing tells it.
 
-use proto::billing::v1::{
-    Account, GetAccountRequest, ListPricesRequest, Profile, RegisterUserRequest,
-};
+use proto::billing::v1::{Account, GetAccountRequest, Profile, RegisterUserRequest};
 use proto::reason;
 use proto::service::email::Email;
 
 use crate::app::App;
 use crate::handlers::error::HandlerError;
-use crate::mode::Mode;
 use crate::money::Kopecks;
-use crate::text::modes::Terms;
 use crate::text::payments::Purse;
 
 /// Longer language tags than billing takes are not sent.
@@ -50,23 +46,6 @@ pub async fn read(app: &App, user_id: i64) -> Result<Account, HandlerError> {
         }
         Err(status) => Err(HandlerError::of("GetAccount")(status)),
     }
-}
-
-/// What a paid mode costs this user; `None` if it is not sold.
-pub async fn terms(app: &App, user_id: i64, mode: Mode) -> Result<Option<Terms>, HandlerError> {
-    let prices = app.billing.list_prices(ListPricesRequest {}).await;
-    let prices = prices.map_err(HandlerError::of("ListPrices"))?.prices;
-    let is_sold = |price: &&proto::billing::v1::Price| {
-        price.operation_type == mode.name() && price.model.is_empty()
-    };
-    let Some(price) = prices.iter().find(is_sold) else { return Ok(None) };
-    let account = read(app, user_id).await?;
-    Ok(Some(Terms {
-        price: Kopecks::new(price.price_kopecks),
-        free_allowed: price.free_operations_allowed,
-        free_operations: account.free_operations,
-        balance: Kopecks::new(account.balance_kopecks),
-    }))
 }
 
 /// Where a user's receipts go, if that is known.

@@ -7,11 +7,14 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
+use crate::dialogue::Format;
 use crate::mode::Mode;
 use crate::money::Kopecks;
 
 /// Telegram takes no longer callback data.
 pub const BYTES_MAX: usize = 64;
+
+const ANY_FORMAT: &str = "any";
 
 /// What happens when the button is pressed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,6 +23,15 @@ pub enum Button {
     Menu,
     /// Opens a mode.
     Mode(Mode),
+    /// Chooses the model of the mode that is open.
+    Model {
+        /// Its name.
+        name: String,
+    },
+    /// Chooses the shape of the picture; `None` leaves it to the model.
+    Format(Option<Format>),
+    /// Chooses how many times larger a side becomes.
+    UpscaleFactor(i32),
     /// Ends the dialogue.
     Cancel,
     /// Ends a job that has not begun.
@@ -68,6 +80,11 @@ impl fmt::Display for Button {
         match self {
             Self::Menu => write!(formatter, "menu"),
             Self::Mode(mode) => write!(formatter, "mode_{}", mode.name()),
+            Self::Model { name } => write!(formatter, "model:{name}"),
+            Self::Format(format) => {
+                write!(formatter, "format:{}", format.map_or(ANY_FORMAT, Format::name))
+            }
+            Self::UpscaleFactor(factor) => write!(formatter, "upscale_factor:{factor}"),
             Self::Cancel => write!(formatter, "cancel"),
             Self::CancelJob { operation_id } => write!(formatter, "cancel_job:{operation_id}"),
             Self::PaymentMenu => write!(formatter, "payment_menu"),
@@ -101,6 +118,13 @@ impl FromStr for Button {
         let (name, value) = data.split_once(':').unwrap_or((data, ""));
         match name {
             "menu" => bare(value, Self::Menu),
+            "model" if is_model(value) => Ok(Self::Model { name: value.to_owned() }),
+            "format" if value == ANY_FORMAT => Ok(Self::Format(None)),
+            "format" => {
+                let known = Format::ALL.into_iter().find(|format| format.name() == value);
+                known.map(|format| Self::Format(Some(format))).ok_or(UnknownButton)
+            }
+            "upscale_factor" => value.parse().map(Self::UpscaleFactor).map_err(|_| UnknownButton),
             "cancel" => bare(value, Self::Cancel),
             "cancel_job" if is_name(value) => {
                 Ok(Self::CancelJob { operation_id: value.to_owned() })
@@ -149,6 +173,11 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
 }
 
+/// As the models file has them.
+fn is_model(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +188,10 @@ mod tests {
         let mut buttons: Vec<Button> = Mode::ALL.into_iter().map(Button::Mode).collect();
         buttons.extend([
             Button::Menu,
+            Button::Model { name: "x".repeat(48) },
+            Button::Format(None),
+            Button::Format(Some(Format::Horizontal)),
+            Button::UpscaleFactor(10),
             Button::Cancel,
             Button::CancelJob { operation_id: draft.to_string() },
             Button::PaymentMenu,

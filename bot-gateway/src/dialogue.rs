@@ -2,6 +2,7 @@
 //!
 //! Invariant: a state holds only navigation. Money is in billing, jobs are in media-worker.
 
+use proto::media::v1 as media;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -65,16 +66,25 @@ impl State {
         }
     }
 
-    /// The same question, at another price.
-    #[must_use]
-    pub fn at_price(mut self, price: Kopecks) -> Self {
-        match &mut self {
-            Self::Idle | Self::WaitAmount(_) | Self::WaitEmail(_) => {}
+    /// The same, to change.
+    pub fn draft_mut(&mut self) -> Option<&mut Draft> {
+        match self {
+            Self::Idle => None,
+            Self::WaitAmount(before) => before.draft_mut(),
+            Self::WaitEmail(question) => question.before.draft_mut(),
             Self::WaitPhoto(draft)
             | Self::WaitFace(draft)
             | Self::WaitPhotos(draft)
             | Self::WaitPrompt(draft)
-            | Self::WaitText(draft) => draft.price = price,
+            | Self::WaitText(draft) => Some(draft),
+        }
+    }
+
+    /// The same question, at another price.
+    #[must_use]
+    pub fn at_price(mut self, price: Kopecks) -> Self {
+        if let Some(draft) = self.draft_mut() {
+            draft.price = price;
         }
         self
     }
@@ -113,12 +123,81 @@ pub struct Draft {
     pub caption: Option<String>,
     /// The message that counts the pictures of a merge.
     pub counter_message: Option<i32>,
+    /// What was chosen of it.
+    #[serde(default)]
+    pub choices: Choices,
+    /// The message with the first question, which has the buttons to choose with.
+    #[serde(default)]
+    pub question_message: Option<i32>,
+}
+
+/// What a user chooses of a mode: billing and media-worker are told so.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Choices {
+    /// Name of the model; empty for the mode's default.
+    #[serde(default)]
+    pub model: String,
+    /// The shape of the picture; `None` leaves it to the model.
+    #[serde(default)]
+    pub format: Option<Format>,
+    /// How many times larger a side becomes.
+    #[serde(default)]
+    pub upscale_factor: Option<i32>,
+}
+
+/// The shape of a picture.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Higher than wide.
+    Vertical,
+    /// As high as wide.
+    Square,
+    /// Wider than high.
+    Horizontal,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Vertical, Self::Square, Self::Horizontal];
+
+    /// As buttons carry it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vertical => "vertical",
+            Self::Square => "square",
+            Self::Horizontal => "horizontal",
+        }
+    }
+
+    /// How media-worker calls it.
+    pub fn job(self) -> media::Format {
+        match self {
+            Self::Vertical => media::Format::Vertical,
+            Self::Square => media::Format::Square,
+            Self::Horizontal => media::Format::Horizontal,
+        }
+    }
+
+    /// The format that media-worker calls so, if this version knows it.
+    pub fn of_job(job: media::Format) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.job() == job)
+    }
 }
 
 impl Draft {
     /// An empty draft.
     pub fn new(id: Uuid, mode: Mode, price: Kopecks) -> Self {
-        Self { id, mode, price, inputs: Vec::new(), caption: None, counter_message: None }
+        Self {
+            id,
+            mode,
+            price,
+            inputs: Vec::new(),
+            caption: None,
+            counter_message: None,
+            choices: Choices::default(),
+            question_message: None,
+        }
     }
 
     /// Adds a picture; a picture that is there already is not added twice. Those of an album may
@@ -197,6 +276,15 @@ mod tests {
             State::WaitPhotos(draft(Mode::Merge)),
             State::WaitPrompt(draft(Mode::Generate)),
             State::WaitText(draft(Mode::AddText)),
+            State::WaitPrompt(Draft {
+                choices: Choices {
+                    model: "flux-2-pro".into(),
+                    format: Some(Format::Vertical),
+                    upscale_factor: Some(4),
+                },
+                question_message: Some(6),
+                ..draft(Mode::Merge)
+            }),
         ];
 
         for state in states {
@@ -227,6 +315,16 @@ mod tests {
         assert_eq!(decode(VERSION + 1, &text), None);
         assert_eq!(decode(VERSION, r#"{"question":"wait_miracle"}"#), None);
         assert_eq!(decode(VERSION, "no json"), None);
+    }
+
+    #[test]
+    fn a_draft_from_before_there_were_choices_is_read() {
+        let state = State::WaitPrompt(draft(Mode::Generate));
+        let mut old: serde_json::Value = serde_json::from_str(&encode(&state).unwrap()).unwrap();
+        let fields = old["draft"].as_object_mut().unwrap();
+        assert!(fields.remove("choices").is_some() && fields.remove("question_message").is_some());
+
+        assert_eq!(decode(VERSION, &old.to_string()), Some(state));
     }
 
     #[test]

@@ -6,8 +6,9 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::button::Button;
-use crate::dialogue::MERGE_MIN;
+use crate::dialogue::{Choices, MERGE_MIN};
 use crate::mode::Mode;
+use crate::models::Model;
 use crate::money::Kopecks;
 use crate::text;
 
@@ -20,6 +21,40 @@ pub fn menu() -> InlineKeyboardMarkup {
     let modes: Vec<_> = Mode::ALL.into_iter().map(mode).collect();
     let mut rows: Vec<Vec<_>> = modes.chunks(2).map(<[_]>::to_vec).collect();
     rows.push(vec![button(text::menu::PAYMENT_BUTTON, &Button::PaymentMenu)]);
+    InlineKeyboardMarkup::new(rows)
+}
+
+/// What can be chosen of a mode, with the way out; what is chosen is ticked.
+pub fn choices(models: &[Model], chosen: &Choices) -> InlineKeyboardMarkup {
+    let mut rows: Vec<Vec<InlineKeyboardButton>> = Vec::new();
+    if models.len() > 1 {
+        rows.extend(models.iter().map(|model| {
+            let label = text::modes::model_button(&model.title, model.price);
+            let press = Button::Model { name: model.name.clone() };
+            vec![choice(label, &press, chosen.model == model.name)]
+        }));
+    }
+    let Some(model) = models.iter().find(|model| model.name == chosen.model) else {
+        return cancel();
+    };
+    if !model.formats.is_empty() {
+        let any = [None].into_iter().chain(model.formats.iter().copied().map(Some));
+        let formats: Vec<_> = any
+            .map(|format| {
+                let label = text::modes::format_button(format).to_owned();
+                choice(label, &Button::Format(format), chosen.format == format)
+            })
+            .collect();
+        rows.extend(formats.chunks(2).map(<[_]>::to_vec));
+    }
+    if model.upscale_factors.len() > 1 {
+        let factor = |factor: &i32| {
+            let label = text::modes::factor_button(*factor, model.price);
+            choice(label, &Button::UpscaleFactor(*factor), chosen.upscale_factor == Some(*factor))
+        };
+        rows.push(model.upscale_factors.iter().map(factor).collect());
+    }
+    rows.push(vec![button(text::menu::CANCEL_BUTTON, &Button::Cancel)]);
     InlineKeyboardMarkup::new(rows)
 }
 
@@ -113,6 +148,10 @@ pub fn merge(draft: Uuid, number: usize) -> InlineKeyboardMarkup {
 /// What can be done after a result.
 pub fn after_result(again: Mode) -> InlineKeyboardMarkup {
     InlineKeyboardMarkup::new([[mode(again)], [to_menu()]])
+}
+
+fn choice(label: String, press: &Button, is_chosen: bool) -> InlineKeyboardButton {
+    button(if is_chosen { format!("✅ {label}") } else { label }, press)
 }
 
 fn mode(mode: Mode) -> InlineKeyboardButton {

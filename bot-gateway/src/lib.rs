@@ -18,6 +18,7 @@ pub mod handlers;
 pub mod mode;
 pub mod money;
 pub mod account;
+pub mod models;
 pub mod paid;
 pub mod purchases;
 pub mod pictures;

@@ -13,7 +13,7 @@ use tonic::Status;
 
 use crate::account;
 use crate::app::App;
-use crate::dialogue::Draft;
+use crate::dialogue::{Choices, Draft};
 use crate::handlers::error::{HandlerError, is_refusal};
 use crate::keyboard;
 use crate::money::Kopecks;
@@ -49,6 +49,8 @@ pub enum Outcome {
 struct Work {
     prompt: String,
     input_ids: Vec<String>,
+    #[serde(default)]
+    choices: Choices,
 }
 
 /// Buys the work of a draft: takes its price, hands the work over, gives the price back if it is
@@ -64,12 +66,21 @@ pub async fn run(talk: &Talk, draft: &Draft, prompt: &str) -> Result<Outcome, Ha
     carry_on(&talk.app, job).await
 }
 
+/// Another model is another purchase, even where the first was not answered.
+fn key(draft: &Draft) -> String {
+    let id = draft.id.simple();
+    match draft.choices.model.as_str() {
+        "" => format!("bot:draft:{id}"),
+        model => format!("bot:draft:{id}:{model}"),
+    }
+}
+
 async fn reserve(talk: &Talk, draft: &Draft) -> Result<Operation, Status> {
     let request = ReserveRequest {
         user_id: talk.user_id,
         operation_type: draft.mode.name().to_owned(),
-        model: String::new(),
-        idempotency_key: format!("bot:draft:{}", draft.id.simple()),
+        model: draft.choices.model.clone(),
+        idempotency_key: key(draft),
         expected_price_kopecks: Some(draft.price.get()),
         ..ReserveRequest::default()
     };
@@ -122,6 +133,7 @@ async fn record(
     let work = Work {
         prompt: prompt.to_owned(),
         input_ids: draft.inputs.iter().map(|input| input.input_id.clone()).collect(),
+        choices: draft.choices.clone(),
     };
     let job = Job {
         operation_id: operation.operation_id.clone(),
@@ -159,7 +171,9 @@ async fn submit(app: &App, mut job: Job) -> Result<Outcome, HandlerError> {
         mode: job.mode.job().map_or(0, i32::from),
         prompt: work.prompt,
         input_ids: work.input_ids,
-        model: String::new(),
+        model: work.choices.model,
+        format: work.choices.format.map_or(0, |format| format.job().into()),
+        upscale_factor: work.choices.upscale_factor.unwrap_or(0),
     };
     let status = match app.media.submit_job(request).await {
         Ok(_answer) => {

@@ -309,6 +309,7 @@ thin_client! {
         submit_job(media::SubmitJobRequest) -> media::SubmitJobResponse;
         get_job(media::GetJobRequest) -> media::GetJobResponse;
         cancel_job(media::CancelJobRequest) -> media::CancelJobResponse;
+        list_models(media::ListModelsRequest) -> media::ListModelsResponse;
         get_limits(media::GetLimitsRequest) -> media::GetLimitsResponse;
         ack_results(media::AckResultsRequest) -> media::AckResultsResponse;
     }

@@ -3,13 +3,13 @@
 use teloxide::types::CallbackQuery;
 
 use crate::button::Button;
-use crate::dialogue::{State, intent};
+use crate::dialogue::{Choices, State, intent};
 use crate::keyboard;
 use crate::talk::Talk;
 use crate::text;
 
 use super::error::HandlerError;
-use super::{cancel_job, email, merge, modes, stars, start, top_up};
+use super::{cancel_job, choices, email, merge, modes, stars, start, top_up};
 
 /// Tells the user's client that the press was seen, before anything else is done. That it may be
 /// too late for that changes nothing.
@@ -27,6 +27,16 @@ pub async fn press(talk: Talk, state: State, query: CallbackQuery) -> Result<(),
         Ok(Button::Cancel) => start::cancel(talk, state).await,
         Ok(Button::CancelJob { operation_id }) => cancel_job::cancel(talk, operation_id).await,
         Ok(Button::Mode(mode)) => modes::open(talk, mode, cause).await,
+        Ok(Button::Model { name }) => {
+            choices::choose(talk, state, &query, |choices| choices.model = name).await
+        }
+        Ok(Button::Format(format)) => {
+            choices::choose(talk, state, &query, |choices| choices.format = format).await
+        }
+        Ok(Button::UpscaleFactor(factor)) => {
+            let chosen = |choices: &mut Choices| choices.upscale_factor = Some(factor);
+            choices::choose(talk, state, &query, chosen).await
+        }
         Ok(Button::PaymentMenu) => top_up::menu(talk).await,
         Ok(Button::TopUp(amount)) => top_up::open(&talk, state, cause, amount).await,
         Ok(Button::Stars) => stars::menu(talk).await,

@@ -10,6 +10,7 @@ pub mod email;
 pub mod stars;
 pub mod support;
 pub mod modes;
+pub mod choices;
 pub mod photos;
 pub mod merge;
 pub mod add_text;

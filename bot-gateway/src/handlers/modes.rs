@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use proto::billing::v1::Account;
 use proto::media::v1::GetLimitsRequest;
 use teloxide::types::{Message, Update};
 use tokio::time::timeout;
@@ -11,10 +12,12 @@ use crate::account;
 use crate::dialogue::{Draft, State};
 use crate::keyboard;
 use crate::mode::Mode;
+use crate::models::{self, Model};
 use crate::money::Kopecks;
 use crate::paid::{self, Outcome};
 use crate::talk::Talk;
 use crate::text;
+use crate::text::modes::Terms;
 
 use super::error::HandlerError;
 use super::other;
@@ -32,27 +35,67 @@ pub async fn open(talk: Talk, mode: Mode, intent: Uuid) -> Result<(), HandlerErr
         talk.go(State::first(Draft::new(intent, mode, Kopecks::new(0))));
         return Ok(());
     }
-    let (terms, is_warned) =
-        tokio::join!(account::terms(&talk.app, talk.user_id, mode), refusals_are_charged(&talk));
-    let Some(terms) = terms? else {
+    let (models, question) =
+        tokio::join!(models::read(&talk.app, mode), Question::read(&talk, mode));
+    let (models, question) = (models?, question?);
+    let Some(cheapest) = models.iter().map(|model| model.price).min() else {
         talk.say(text::payments::NOT_SOLD, Some(keyboard::menu())).await?;
         talk.go(State::Idle);
         return Ok(());
     };
-    let is_free = terms.free_allowed && terms.free_operations > 0;
-    if !is_free && terms.balance < terms.price {
-        let said = text::payments::not_enough(terms.price, terms.balance);
+    let Some(model) = models.iter().find(|model| question.can_pay(model)) else {
+        let said = text::payments::not_enough(cheapest, question.balance());
         talk.say(&said, Some(keyboard::top_up())).await?;
         talk.go(State::Idle);
         return Ok(());
-    }
-    let mut said = text::modes::opened(mode, Some(terms));
-    if is_warned {
-        said = format!("{said}\n\n{}", text::modes::REFUSALS_CHARGED);
-    }
-    talk.say(&said, Some(keyboard::cancel())).await?;
-    talk.go(State::first(Draft::new(intent, mode, terms.price)));
+    };
+    let mut draft = Draft::new(intent, mode, model.price);
+    draft.choices = model.defaults();
+    let keyboard = keyboard::choices(&models, &draft.choices);
+    let sent = talk.say(&question.text(model), Some(keyboard)).await?;
+    draft.question_message = sent.map(|message| message.0);
+    talk.go(State::first(draft));
     Ok(())
+}
+
+/// The first question of a paid mode, as one user reads it.
+pub(super) struct Question {
+    mode: Mode,
+    account: Account,
+    is_warned: bool,
+}
+
+impl Question {
+    pub(super) async fn read(talk: &Talk, mode: Mode) -> Result<Self, HandlerError> {
+        let (account, is_warned) =
+            tokio::join!(account::read(&talk.app, talk.user_id), refusals_are_charged(talk));
+        Ok(Self { mode, account: account?, is_warned })
+    }
+
+    fn balance(&self) -> Kopecks {
+        Kopecks::new(self.account.balance_kopecks)
+    }
+
+    fn can_pay(&self, model: &Model) -> bool {
+        let is_free = model.free_allowed && self.account.free_operations > 0;
+        is_free || self.balance() >= model.price
+    }
+
+    /// With what a model costs.
+    pub(super) fn text(&self, model: &Model) -> String {
+        let terms = Terms {
+            price: model.price,
+            free_allowed: model.free_allowed,
+            free_operations: self.account.free_operations,
+            balance: self.balance(),
+            languages: model.languages.clone(),
+        };
+        let said = text::modes::opened(self.mode, Some(&terms));
+        if self.is_warned {
+            return format!("{said}\n\n{}", text::modes::REFUSALS_CHARGED);
+        }
+        said
+    }
 }
 
 /// Whether the user's next refusal of content would be charged. A worker that does not answer at

@@ -1,6 +1,6 @@
 //! The dialogues of the seven modes.
 
-use crate::dialogue::{MERGE_MAX, MERGE_MIN, State};
+use crate::dialogue::{Format, MERGE_MAX, MERGE_MIN, State};
 use crate::mode::Mode;
 use crate::money::Kopecks;
 
@@ -14,7 +14,7 @@ pub const REFUSALS_CHARGED: &str = "⚠️ Если сервис откажет�
      не вернётся: бесплатных отказов на сегодня больше нет.";
 
 /// What a mode costs and what the user has, as it is shown when the mode is opened.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Terms {
     /// The price of one operation.
     pub price: Kopecks,
@@ -24,10 +24,12 @@ pub struct Terms {
     pub free_operations: i64,
     /// The user's balance.
     pub balance: Kopecks,
+    /// The languages of descriptions that the model understands; empty where it is not limited.
+    pub languages: Vec<String>,
 }
 
 /// The first question of a mode, with what it costs; the free mode has no terms.
-pub fn opened(mode: Mode, terms: Option<Terms>) -> String {
+pub fn opened(mode: Mode, terms: Option<&Terms>) -> String {
     let title = super::menu::mode_button(mode);
     let cost = match terms {
         None => "Бесплатно.".to_owned(),
@@ -37,7 +39,45 @@ pub fn opened(mode: Mode, terms: Option<Terms>) -> String {
         ),
         Some(terms) => format!("Стоимость: {}. Баланс: {}.", terms.price, terms.balance),
     };
-    format!("<b>{title}</b>\n{cost}\n\n{}", first_question(mode))
+    let languages = terms.map(|terms| languages(&terms.languages)).unwrap_or_default();
+    format!("<b>{title}</b>\n{cost}\n\n{}{languages}", first_question(mode))
+}
+
+/// Said where the model does not understand Russian.
+fn languages(codes: &[String]) -> String {
+    if codes.is_empty() || codes.iter().any(|code| code == "ru") {
+        return String::new();
+    }
+    let names: Vec<_> = codes.iter().map(|code| language(code)).collect();
+    format!("\n⚠️ Эта модель понимает описания только на языках: {}.", names.join(", "))
+}
+
+fn language(code: &str) -> &str {
+    match code {
+        "en" => "английский",
+        "zh" => "китайский",
+        other => other,
+    }
+}
+
+/// A model in its button.
+pub fn model_button(title: &str, price: Kopecks) -> String {
+    format!("{title} – {price}")
+}
+
+/// A shape in its button.
+pub fn format_button(format: Option<Format>) -> &'static str {
+    match format {
+        None => "Любой формат",
+        Some(Format::Vertical) => "↕️ Вертикальный",
+        Some(Format::Square) => "⬜ Квадрат",
+        Some(Format::Horizontal) => "↔️ Горизонтальный",
+    }
+}
+
+/// How much larger, in its button.
+pub fn factor_button(factor: i32, price: Kopecks) -> String {
+    format!("×{factor} – {price}")
 }
 
 fn first_question(mode: Mode) -> String {
@@ -53,7 +93,11 @@ fn first_question(mode: Mode) -> String {
                 .to_owned()
         }
         Mode::Retouch => "Отправьте фото, и я сразу начну ретушь.".to_owned(),
-        Mode::Upscale => "Отправьте фото, и я сразу начну. Лучше файлом, без сжатия.".to_owned(),
+        Mode::Upscale => {
+            "Отправьте фото, и я сразу начну. Лучше файлом, без сжатия. В результате будет \
+                          не больше 24 мегапикселей."
+                .to_owned()
+        }
         Mode::AddText => "Отправьте фото. Текст можно написать сразу в подписи к нему.".to_owned(),
     }
 }

@@ -5,6 +5,7 @@
 
 mod app;
 mod fakes;
+mod choices;
 mod dialogues;
 mod purchases;
 mod jobs;

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{BadId, InputId, JobKey, MicroUsd, Mode};
+use super::{BadId, Choices, InputId, JobKey, MicroUsd, Mode};
 
 /// The work for one operation.
 #[derive(Clone, Debug)]
@@ -54,6 +54,8 @@ pub struct Work {
     pub prompt: String,
     /// Pictures in order.
     pub inputs: Vec<InputId>,
+    /// What else was chosen.
+    pub choices: Choices,
 }
 
 /// Where a job stands, with what is known there.

@@ -6,11 +6,13 @@
     clippy::wildcard_enum_match_arm
 )]
 
+mod choices;
 mod ids;
 mod mode;
 mod job;
 mod cost;
 
+pub use choices::{Choices, Format};
 pub use cost::{MicroUsd, Units};
 pub use ids::{BadId, InputId, JobKey, OperationId, UserId};
 pub use job::{Failure, FailureReason, FalRequest, Job, ResultPicture, Stage, Submission, Work};

@@ -37,9 +37,12 @@ pub enum RequestError {
     /// The mode needs a prompt.
     #[error("this mode needs a prompt")]
     PromptMissing,
-    /// More than [`PROMPT_MAX`] characters.
-    #[error("the prompt has more than {PROMPT_MAX} characters")]
-    PromptTooLong,
+    /// Longer than [`PROMPT_MAX`], or than the model takes.
+    #[error("the prompt has more than {max} characters")]
+    PromptTooLong {
+        /// The most that is taken, in characters.
+        max: usize,
+    },
     /// No store and no provider takes a NUL.
     #[error("the prompt holds a NUL character")]
     PromptNul,
@@ -96,7 +99,7 @@ impl Mode {
             return Err(RequestError::PromptMissing);
         }
         if prompt.chars().count() > PROMPT_MAX {
-            return Err(RequestError::PromptTooLong);
+            return Err(RequestError::PromptTooLong { max: PROMPT_MAX });
         }
         Ok(())
     }
@@ -149,8 +152,9 @@ mod tests {
         check(Mode::Edit, "", 1, Err(RequestError::PromptMissing));
         check(Mode::Merge, "", 2, Err(RequestError::PromptMissing));
         check(Mode::Generate, &"я".repeat(4000), 0, Ok(()));
-        check(Mode::Generate, &"я".repeat(4001), 0, Err(RequestError::PromptTooLong));
-        check(Mode::Upscale, &"я".repeat(4001), 1, Err(RequestError::PromptTooLong));
+        let too_long = Err(RequestError::PromptTooLong { max: 4000 });
+        check(Mode::Generate, &"я".repeat(4001), 0, too_long);
+        check(Mode::Upscale, &"я".repeat(4001), 1, too_long);
         check(Mode::Generate, "a\0b", 0, Err(RequestError::PromptNul));
     }
 

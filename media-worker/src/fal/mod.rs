@@ -16,6 +16,6 @@ pub use client::{Fal, FalKeys, FalUrls};
 pub use error::{ReadError, SubmitError};
 pub use history::Found;
 pub use model_file::ModelFileError;
-pub use models::{Model, ModelInput, Models};
+pub use models::{Model, ModelInput, Models, NotOffered};
 pub use queue::{Cancelled, Progress, ResultAnswer};
 pub use storage::DownloadError;

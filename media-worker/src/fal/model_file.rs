@@ -1,19 +1,26 @@
 //! The models as people write them: the TOML file that `MODELS_FILE` names, read once at start.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::domain::{MicroUsd, Mode};
+use crate::domain::{Format, MicroUsd, Mode, PROMPT_MAX};
 
 use super::models::{Model, Models, Pictures, Unit};
 
 const BUILT_IN: &str = include_str!("../../assets/models.toml");
 /// Decimal places of a price: millionths of a dollar.
 const PRICE_PLACES: usize = 6;
-/// Longest name: what billing takes.
-const NAME_MAX: usize = 128;
+/// Longest name, in bytes: what a button in a chat can carry.
+const NAME_MAX: usize = 48;
+/// Longest title, in characters: what a button in a chat can show.
+const TITLE_MAX: usize = 24;
+/// No endpoint makes a picture larger.
+const FACTOR_MAX: i64 = 10;
+/// How much larger an upscale is where the file does not say.
+const FACTOR: i64 = 2;
 
 /// Why the models cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +35,12 @@ pub enum ModelFileError {
     #[error("no model does the mode {mode}: add a [[{mode}]]")]
     NoModel {
         /// The mode without one.
+        mode: Mode,
+    },
+    /// A default that nobody may ask for.
+    #[error("the first model of the mode {mode} is its default: offer it, or put another first")]
+    FirstNotOffered {
+        /// The mode.
         mode: Mode,
     },
     /// One model.
@@ -63,6 +76,11 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Entry {
     name: String,
+    title: Option<String>,
+    #[serde(default = "yes")]
+    offered: bool,
+    #[serde(default)]
+    languages: Vec<String>,
     endpoint: String,
     prompt: Option<String>,
     image: Option<String>,
@@ -73,8 +91,17 @@ struct Entry {
     seed: Option<String>,
     #[serde(default)]
     fixed: Map<String, Value>,
+    #[serde(default)]
+    formats: BTreeMap<Format, Map<String, Value>>,
+    #[serde(default)]
+    factors: Vec<i64>,
+    prompt_max: Option<usize>,
     unit: Unit,
     unit_price_usd: String,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Models {
@@ -109,6 +136,9 @@ impl Models {
             if entries.is_empty() {
                 return Err(ModelFileError::NoModel { mode });
             }
+            if entries.first().is_some_and(|first| !first.offered) {
+                return Err(ModelFileError::FirstNotOffered { mode });
+            }
             for entry in entries {
                 let name = entry.name.clone();
                 let model = read(mode, entry).map_err(|problem| ModelFileError::Model {
@@ -131,9 +161,10 @@ impl Models {
 }
 
 fn read(mode: Mode, entry: Entry) -> Result<Model, &'static str> {
-    if entry.name.is_empty() || entry.name.len() > NAME_MAX {
-        return Err("name must have 1 to 128 bytes");
+    if !is_name(&entry.name) {
+        return Err("name must have 1 to 48 Latin letters, digits, dots or dashes");
     }
+    let title = title(&entry)?;
     if !is_endpoint(&entry.endpoint) {
         return Err("endpoint must be as fal.ai writes it, such as \"fal-ai/nano-banana-2\"");
     }
@@ -166,21 +197,66 @@ fn read(mode: Mode, entry: Entry) -> Result<Model, &'static str> {
     if (mode == Mode::Upscale) != entry.factor.is_some() {
         return Err("factor is needed for upscale, and for no other mode");
     }
+    if !wants_prompt && !entry.formats.is_empty() {
+        return Err("formats are for generate, edit and merge, and for no other mode");
+    }
+    let upscale_factors = upscale_factors(mode, entry.factors)?;
     let unit_price = price(&entry.unit_price_usd).ok_or(
         "unit_price_usd must be text in US dollars, such as \"0.08\", with 6 places at most",
     )?;
     Ok(Model {
         mode,
         name: entry.name,
+        title,
+        is_offered: entry.offered,
+        languages: entry.languages,
+        prompt_max: entry.prompt_max.unwrap_or(PROMPT_MAX),
+        upscale_factors,
         endpoint: entry.endpoint,
         prompt: entry.prompt,
         pictures,
         factor: entry.factor,
         seed: entry.seed,
         fixed: entry.fixed,
+        formats: entry.formats,
         unit: entry.unit,
         unit_price,
     })
+}
+
+/// Its name for users, with the checks of what else they are told.
+fn title(entry: &Entry) -> Result<String, &'static str> {
+    let is_language =
+        |code: &String| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_lowercase());
+    if !entry.languages.iter().all(is_language) {
+        return Err("languages must be codes of two letters, such as \"en\"");
+    }
+    if entry.prompt_max.is_some_and(|max| max == 0 || max > PROMPT_MAX) {
+        return Err("prompt_max must be 1 to 4000 characters");
+    }
+    let title = entry.title.as_deref().unwrap_or(&entry.name);
+    if title.trim().is_empty() || entry.title.is_some() && title.chars().count() > TITLE_MAX {
+        return Err("title must have 1 to 24 characters");
+    }
+    Ok(title.to_owned())
+}
+
+fn upscale_factors(mode: Mode, mut factors: Vec<i64>) -> Result<Vec<i64>, &'static str> {
+    if mode == Mode::Upscale && factors.is_empty() {
+        factors.push(FACTOR);
+    }
+    if mode != Mode::Upscale && !factors.is_empty() {
+        return Err("factors are for upscale, and for no other mode");
+    }
+    if !factors.iter().all(|factor| (2..=FACTOR_MAX).contains(factor)) {
+        return Err("factors must be whole numbers from 2 to 10");
+    }
+    Ok(factors)
+}
+
+fn is_name(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+    (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(is_plain)
 }
 
 /// Two parts at least, of what can stand in an address as it is.
@@ -243,6 +319,15 @@ mod tests {
         refused(("images = \"image_urls\"", ""), "this mode needs other pictures");
         refused(("prompt = \"prompt\"\n", ""), "prompt is needed");
         refused(("factor = \"upscale_factor\"\n", ""), "factor is needed");
+        refused(("name = \"flux-2-pro\"", "name = \"flux 2\""), "Latin letters, digits");
+        refused(("title = \"FLUX.2 Pro\"", "title = \"\""), "title must have");
+        refused(("formats.square", "formats.round"), "unknown variant `round`");
+        refused(("factors = [2, 4]", "factors = [1]"), "from 2 to 10");
+        refused(("factor = \"upscale_factor\"", "languages = [\"English\"]"), "two letters");
+        refused(("fixed = {", "factors = [2]\nfixed = {"), "factors are for upscale");
+        refused(("fixed = {", "prompt_max = 5000\nfixed = {"), "prompt_max must be");
+        refused(("fixed = {", "offered = false\nfixed = {"), "is its default");
+        refused(("image = \"image_url\"", "image = \"x\"\nformats.square = {}"), "formats are for");
         refused(("\"0.08\"", "\"8 cents\""), "unit_price_usd");
         let none = BUILT_IN.replace("[[merge]]", "[[edit]]").replace("nano-banana-2/edit\"", "x\"");
         assert!(Models::parse(&none).is_err());

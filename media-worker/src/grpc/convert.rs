@@ -5,8 +5,10 @@ use std::time::Duration;
 use prost_types::Timestamp;
 use proto::media::v1 as wire;
 
-use crate::domain::{FailureReason, Job, JobKey, Mode, OperationId, Stage, UserId, Work};
-use crate::fal::Models;
+use crate::domain::{
+    Choices, FailureReason, Format, Job, JobKey, Mode, OperationId, Stage, UserId, Work,
+};
+use crate::fal::{Model, Models, NotOffered};
 
 use super::status::MediaError;
 
@@ -31,13 +33,51 @@ pub(super) fn work(
     let key = key(request.user_id, &request.operation_id)?;
     let mode = mode(request.mode())?;
     mode.check(&request.prompt, request.input_ids.len())?;
-    if !models.has(mode, &request.model) {
-        return Err(MediaError::InvalidField("model"));
-    }
+    let choices = choices(&request)?;
     // An id that cannot be one was never given out.
     let inputs = request.input_ids.iter().map(|id| id.parse()).collect::<Result<Vec<_>, _>>();
     let inputs = inputs.map_err(|_| MediaError::InputNotFound)?;
-    Ok((key, Work { mode, model: request.model, prompt: request.prompt, inputs }))
+    let work = Work { mode, model: request.model, prompt: request.prompt, inputs, choices };
+    models.check(&work)?;
+    Ok((key, work))
+}
+
+fn choices(request: &wire::SubmitJobRequest) -> Result<Choices, MediaError> {
+    let format = match wire::Format::try_from(request.format) {
+        Ok(wire::Format::Unspecified) => None,
+        Ok(wire::Format::Vertical) => Some(Format::Vertical),
+        Ok(wire::Format::Square) => Some(Format::Square),
+        Ok(wire::Format::Horizontal) => Some(Format::Horizontal),
+        Err(_) => return Err(NotOffered::Format.into()),
+    };
+    let factor = request.upscale_factor;
+    Ok(Choices { format, upscale_factor: (factor != 0).then(|| factor.into()) })
+}
+
+fn wire_format(format: Format) -> wire::Format {
+    match format {
+        Format::Vertical => wire::Format::Vertical,
+        Format::Square => wire::Format::Square,
+        Format::Horizontal => wire::Format::Horizontal,
+    }
+}
+
+/// The models that users may ask for.
+pub(super) fn offered(models: &Models) -> wire::ListModelsResponse {
+    let offered = models.all().iter().filter(|model| model.is_offered);
+    wire::ListModelsResponse { models: offered.map(model).collect() }
+}
+
+fn model(model: &Model) -> wire::Model {
+    wire::Model {
+        mode: wire_mode(model.mode).into(),
+        name: model.name.clone(),
+        title: model.title.clone(),
+        formats: model.formats().map(|format| wire_format(format).into()).collect(),
+        upscale_factors: model.upscale_factors.iter().copied().map(number).collect(),
+        prompt_characters_max: i32::try_from(model.prompt_max).unwrap_or(i32::MAX),
+        languages: model.languages.clone(),
+    }
 }
 
 pub(super) fn acks(request: &wire::AckResultsRequest) -> Result<Vec<JobKey>, MediaError> {

@@ -110,6 +110,13 @@ impl MediaService for MediaGrpc {
         Ok(Response::new(wire::CancelJobResponse { job }))
     }
 
+    async fn list_models(
+        &self,
+        _request: Request<wire::ListModelsRequest>,
+    ) -> Result<Response<wire::ListModelsResponse>, Status> {
+        Ok(Response::new(convert::offered(&self.door.parts.models)))
+    }
+
     async fn get_limits(
         &self,
         request: Request<wire::GetLimitsRequest>,

@@ -4,7 +4,8 @@ use proto::reason;
 use tonic::{Code, Status};
 
 use crate::add_text::AddTextError;
-use crate::domain::{PROMPT_MAX, RequestError};
+use crate::domain::RequestError;
+use crate::fal::NotOffered;
 use crate::picture::PictureError;
 use crate::store::StoreError;
 
@@ -17,11 +18,13 @@ pub(super) enum MediaError {
     UnknownMode,
     #[error(transparent)]
     Request(#[from] RequestError),
+    #[error(transparent)]
+    NotOffered(#[from] NotOffered),
     #[error("there is no such input: upload the picture again")]
     InputNotFound,
     #[error("the operation is not reserved for this work")]
     OperationNotReserved,
-    #[error("the operation has a job with another mode, prompt or inputs")]
+    #[error("the operation has a job for other work")]
     KeyReused,
     #[error("there is no such job")]
     JobNotFound,
@@ -59,6 +62,7 @@ impl From<MediaError> for Status {
             }
             MediaError::UnknownMode => invalid(reason::UNKNOWN_MODE, &error, []),
             MediaError::Request(why) => request(why),
+            MediaError::NotOffered(why) => not_offered(why),
             MediaError::InputNotFound => refuse(Code::NotFound, reason::INPUT_NOT_FOUND, &error),
             MediaError::OperationNotReserved => {
                 refuse(Code::FailedPrecondition, reason::OPERATION_NOT_RESERVED, &error)
@@ -96,13 +100,24 @@ fn request(why: RequestError) -> Status {
             invalid(reason::WRONG_INPUTS, &why, values)
         }
         RequestError::PromptMissing => invalid(reason::PROMPT_MISSING, &why, []),
-        RequestError::PromptTooLong => {
-            invalid(reason::PROMPT_TOO_LONG, &why, [("max_characters", PROMPT_MAX.to_string())])
+        RequestError::PromptTooLong { max } => {
+            invalid(reason::PROMPT_TOO_LONG, &why, [("max_characters", max.to_string())])
         }
         RequestError::PromptNul => {
             invalid(reason::INVALID_FIELD, &why, [("field", "prompt".to_owned())])
         }
     }
+}
+
+fn not_offered(why: NotOffered) -> Status {
+    let field = match why {
+        NotOffered::Model => "model",
+        NotOffered::Format => "format",
+        NotOffered::UpscaleFactor => "upscale_factor",
+        NotOffered::Request(why) => return request(why),
+    };
+    let message = format!("{why}: ListModels says what there is");
+    invalid(reason::INVALID_FIELD, &message, [("field", field.to_owned())])
 }
 
 fn picture(why: PictureError) -> Status {

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use tonic::Status;
 
 use crate::clock::{millis, now_ms};
-use crate::domain::{Job, JobKey, Work};
+use crate::domain::{Choices, Format, Job, JobKey, Work};
 use crate::store::{NewJob, Submitted};
 
 use super::convert;
@@ -90,9 +90,17 @@ fn digest(work: &Work) -> String {
     let mut hash = Sha256::new();
     let inputs: Vec<String> = work.inputs.iter().map(ToString::to_string).collect();
     // Lengths first: no two payloads are one text.
-    for part in [work.mode.name(), &work.model, &work.prompt, &inputs.join(",")] {
+    let mut add = |part: &str| {
         hash.update(part.len().to_be_bytes());
         hash.update(part);
+    };
+    for part in [work.mode.name(), &work.model, &work.prompt, &inputs.join(",")] {
+        add(part);
+    }
+    // Jobs without choices have the digest that they had before there were any.
+    if work.choices != Choices::default() {
+        add(work.choices.format.map_or("", Format::name));
+        add(&work.choices.upscale_factor.map_or_else(String::new, |factor| factor.to_string()));
     }
     hex::encode(hash.finalize())
 }

@@ -99,14 +99,16 @@ impl Store {
     }
 
     async fn migrated(self) -> Result<Self, ConnectError> {
-        let (create_jobs, schedule_jobs) = match self.engine {
+        let (create_jobs, schedule_jobs, choose) = match self.engine {
             Engine::Sqlite => (
                 include_str!("../../migrations/sqlite/0001_create_jobs.sql"),
                 include_str!("../../migrations/sqlite/0002_schedule_jobs.sql"),
+                include_str!("../../migrations/sqlite/0003_choose.sql"),
             ),
             Engine::Postgres => (
                 include_str!("../../migrations/postgres/0001_create_jobs.sql"),
                 include_str!("../../migrations/postgres/0002_schedule_jobs.sql"),
+                include_str!("../../migrations/postgres/0003_choose.sql"),
             ),
         };
         let migration = |version, name, sql: &'static str| {
@@ -116,6 +118,7 @@ impl Store {
         Migrator::with_migrations(vec![
             migration(1, "create jobs", create_jobs),
             migration(2, "schedule jobs", schedule_jobs),
+            migration(3, "choose", choose),
         ])
         .run(&self.pool)
         .await?;

@@ -2,7 +2,7 @@
 
 use sqlx::Row as _;
 
-use crate::domain::{Job, JobKey, Work};
+use crate::domain::{Format, Job, JobKey, Work};
 
 use super::rows::{job, job_columns, key};
 use super::{Lease, Store, StoreError};
@@ -71,8 +71,8 @@ impl Store {
             serde_json::to_string(&inputs).map_err(|_| StoreError::Unreadable("inputs"))?;
         let inserted = sqlx::query(
             "insert into jobs (user_id, operation_id, mode, model, prompt, inputs, payload_sha256, \
-             request_id, created_at, deadline_at, run_at, turn) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+             request_id, created_at, deadline_at, run_at, format, upscale_factor, turn) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
                (select max(turn) from (select begun_turn as turn from queue union all \
                 select max(turn) + 1 from jobs where user_id = $1 \
                 and state not in ('succeeded', 'failed')) as turns)) \
@@ -89,6 +89,8 @@ impl Store {
         .bind(new.created_at)
         .bind(new.deadline_at)
         .bind(new.created_at)
+        .bind(new.work.choices.format.map(Format::name))
+        .bind(new.work.choices.upscale_factor)
         .execute(&mut *tx)
         .await?
         .rows_affected();

@@ -4,8 +4,8 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use crate::domain::{
-    Failure, FalRequest, InputId, Job, JobKey, MicroUsd, ResultPicture, Stage, Submission, UserId,
-    Work,
+    Choices, Failure, FalRequest, InputId, Job, JobKey, MicroUsd, ResultPicture, Stage, Submission,
+    UserId, Work,
 };
 
 use super::StoreError;
@@ -18,7 +18,7 @@ macro_rules! job_columns {
          fal_request_id, fal_status_url, fal_response_url, fal_cancel_url, failure_reason, \
          failure_detail, cost_micro_usd, result_file, result_content_type, result_size_bytes, \
          result_width, result_height, ended_at, turn, charged, refusals_left, \
-         endpoints_failed"
+         endpoints_failed, format, upscale_factor"
     };
 }
 pub(super) use job_columns;
@@ -32,6 +32,7 @@ pub(super) fn job(row: &AnyRow) -> Result<Job, StoreError> {
             model: row.try_get("model")?,
             prompt: row.try_get("prompt")?,
             inputs: inputs(row)?,
+            choices: choices(row)?,
         },
         stage: stage(row)?,
         request_id: row.try_get("request_id")?,
@@ -82,6 +83,15 @@ fn inputs(row: &AnyRow) -> Result<Vec<InputId>, StoreError> {
     let text: String = row.try_get("inputs")?;
     let ids: Vec<String> = serde_json::from_str(&text).map_err(|_| unreadable())?;
     ids.iter().map(|id| id.parse().map_err(|_| unreadable())).collect()
+}
+
+fn choices(row: &AnyRow) -> Result<Choices, StoreError> {
+    let format: Option<String> = row.try_get("format")?;
+    let format = format.map(|name| name.parse()).transpose();
+    Ok(Choices {
+        format: format.map_err(|_| StoreError::Unreadable("format"))?,
+        upscale_factor: row.try_get("upscale_factor")?,
+    })
 }
 
 fn submission(row: &AnyRow) -> Result<Submission, StoreError> {

@@ -68,7 +68,7 @@ impl Run {
         let submission = Submission {
             endpoint: model.endpoint.clone(),
             key_index,
-            body: model.body(&job.work.prompt, &inputs, seed()).to_string(),
+            body: model.body(&job.work, &inputs, seed()).to_string(),
             at: now_ms(),
         };
         durably(|| self.parts().store.submitting(&self.lease, &submission)).await?;
@@ -77,10 +77,9 @@ impl Run {
 
     /// The endpoint for a job. One that rests is asked only where no other is left.
     fn choose<'m>(&self, models: &'m Models, job: &Job) -> Option<&'m Model> {
-        let (mode, name) = (job.work.mode, &job.work.model);
         let mut avoided = self.worker.health.resting(Instant::now());
         avoided.extend_from_slice(&job.endpoints_failed);
-        models.next(mode, name, &avoided).or_else(|| models.next(mode, name, &job.endpoints_failed))
+        models.next(&job.work, &avoided).or_else(|| models.next(&job.work, &job.endpoints_failed))
     }
 
     async fn send(&self, job: &Job, submission: Submission) -> Result<Next, Lost> {
@@ -170,7 +169,7 @@ impl Run {
         self.worker.health.failed(endpoint, Instant::now(), settings.endpoint_rest);
         let mut failed = job.endpoints_failed.clone();
         failed.push(endpoint.to_owned());
-        if models.next(job.work.mode, &job.work.model, &failed).is_none() {
+        if models.next(&job.work, &failed).is_none() {
             return Ok(Next::Stage(Stage::Refunding(self.fail(why).await?)));
         }
         durably(|| store.take_over(&self.lease, &failed)).await?;

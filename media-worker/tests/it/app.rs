@@ -243,7 +243,7 @@ impl App {
             mode: mode.into(),
             prompt: "рыжий кот в очках".to_owned(),
             input_ids,
-            model: String::new(),
+            ..wire::SubmitJobRequest::default()
         }
     }
 

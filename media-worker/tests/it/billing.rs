@@ -17,6 +17,7 @@ use wire::OperationState;
 pub(crate) struct Held {
     pub(crate) user: i64,
     pub(crate) operation_type: String,
+    pub(crate) model: String,
     pub(crate) state: OperationState,
     pub(crate) commits: u32,
     pub(crate) refunds: u32,
@@ -61,10 +62,15 @@ impl Billing {
     }
 
     pub(crate) fn reserve(&self, user: i64, operation_type: &str) -> String {
+        self.reserve_model(user, operation_type, "")
+    }
+
+    pub(crate) fn reserve_model(&self, user: i64, operation_type: &str, model: &str) -> String {
         let id = uuid::Uuid::now_v7().to_string();
         let held = Held {
             user,
             operation_type: operation_type.to_owned(),
+            model: model.to_owned(),
             state: OperationState::Reserved,
             commits: 0,
             refunds: 0,
@@ -137,6 +143,7 @@ impl Billing {
             operation_id: id.to_owned(),
             user_id: held.user,
             operation_type: held.operation_type.clone(),
+            model: held.model.clone(),
             state: held.state.into(),
             expires_at: Some((SystemTime::now() + Duration::from_secs(3)).into()),
             ..wire::Operation::default()

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use media_worker::settings::Settings;
-use proto::media::v1::{FailureReason, JobState};
+use proto::media::v1::{FailureReason, Format, JobState, ListModelsRequest, Mode};
+use proto::reason;
 use rstest::rstest;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::app::{App, SOON, quick};
+use crate::app::{App, SOON, USER, quick, refused};
 use crate::database::Engine;
 use crate::fal::{OnResult, OnSubmit};
+use crate::pictures;
 
 const NANO: &str = "fal-ai/nano-banana-2";
 const FLUX: &str = "fal-ai/flux-2-pro";
@@ -181,4 +183,70 @@ async fn a_model_without_a_price_ends_the_process() {
     let error = app.worker.take().unwrap().fails().await;
 
     assert!(error.contains("\"retoucher\" of the mode retouch has no price"), "{error}");
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_chosen_reaches_the_endpoint_and_is_part_of_the_key(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = with_all_models(engine, quick()).await;
+    let operation = app.billing.reserve_model(USER, "generate", "flux-2-pro");
+    let mut request = app.request(Mode::Generate, &operation, vec![]);
+    assert_eq!(refused(app.submit(request.clone()).await), reason::OPERATION_NOT_RESERVED);
+    "flux-2-pro".clone_into(&mut request.model);
+    request.set_format(Format::Vertical);
+
+    app.submit(request.clone()).await.unwrap();
+
+    assert_eq!(app.ended(&operation).await.state(), JobState::Succeeded);
+    let taken = app.fal.taken().remove(0);
+    assert_eq!(taken.endpoint, FLUX);
+    assert_eq!(taken.body["image_size"], "portrait_4_3");
+    app.submit(request.clone()).await.unwrap();
+    request.set_format(Format::Square);
+    assert_eq!(refused(app.submit(request).await), reason::IDEMPOTENCY_KEY_REUSED);
+    assert_eq!(app.fal.taken().len(), 1);
+    app.check_books().await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upscale_is_asked_to_be_as_much_larger_as_was_chosen(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = with_all_models(engine, quick()).await;
+    let input = app.upload(&pictures::jpeg(40, 30, 1)).await.unwrap().input_id;
+    let operation = app.billing.reserve(USER, "upscale");
+    let mut request = app.request(Mode::Upscale, &operation, vec![input]);
+    request.upscale_factor = 4;
+
+    app.submit(request).await.unwrap();
+
+    assert_eq!(app.ended(&operation).await.state(), JobState::Succeeded);
+    assert_eq!(app.fal.taken()[0].body["upscale_factor"], 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_told_the_models_that_they_may_ask_for() {
+    let app = with_all_models(Engine::Sqlite, quick()).await;
+
+    let models = app.media().list_models(ListModelsRequest {}).await.unwrap().models;
+
+    let names = |mode: Mode| {
+        let of_mode = models.iter().filter(|model| model.mode() == mode);
+        of_mode.map(|model| (model.name.as_str(), model.title.as_str())).collect::<Vec<_>>()
+    };
+    let nano = ("nano-banana-2", "Nano Banana 2");
+    assert_eq!(names(Mode::Generate), [nano, ("flux-2-pro", "FLUX.2 Pro")]);
+    assert_eq!(names(Mode::Merge), [nano, ("seedream-4.5", "Seedream 4.5")]);
+    // The others take over only.
+    assert_eq!(names(Mode::FaceSwap), [("face-swap", "face-swap")]);
+    assert_eq!(names(Mode::Upscale), [("seedvr", "seedvr")]);
+    let upscale = models.iter().find(|model| model.mode() == Mode::Upscale).unwrap();
+    assert_eq!(upscale.upscale_factors, [2, 4]);
+    assert_eq!(upscale.prompt_characters_max, 4_000);
+    let shapes = [Format::Vertical, Format::Square, Format::Horizontal].map(i32::from);
+    assert_eq!(models[0].formats, shapes);
+    assert!(models.iter().filter(|m| m.mode() == Mode::Edit).all(|m| m.formats.is_empty()));
 }

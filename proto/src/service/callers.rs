@@ -95,6 +95,7 @@ pub const ALLOWED: &[(&str, &[Known])] = &[
     ("/medialab.media.v1.MediaService/SubmitJob", &[Bot]),
     ("/medialab.media.v1.MediaService/GetJob", &[Bot]),
     ("/medialab.media.v1.MediaService/CancelJob", &[Bot]),
+    ("/medialab.media.v1.MediaService/ListModels", &[Bot]),
     ("/medialab.media.v1.MediaService/GetLimits", &[Bot]),
     ("/medialab.media.v1.MediaService/WatchResults", &[Bot]),
     ("/medialab.media.v1.MediaService/AckResults", &[Bot]),

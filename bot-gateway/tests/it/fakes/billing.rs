@@ -51,7 +51,11 @@ impl Model {
         if let Some(known) = self.operations.iter().find(|known| known.idempotency_key == *key) {
             return Ok(known.clone());
         }
-        let price = self.price;
+        let own = self
+            .model_prices
+            .iter()
+            .find(|(name, model, _)| *name == request.operation_type && *model == request.model);
+        let price = own.map_or(self.price, |(_, _, price)| *price);
         if request.expected_price_kopecks.is_some_and(|expected| price > expected) {
             return Err(refusal(
                 Code::FailedPrecondition,
@@ -83,6 +87,7 @@ impl Model {
             operation_id: Uuid::now_v7().to_string(),
             user_id: request.user_id,
             operation_type: request.operation_type.clone(),
+            model: request.model.clone(),
             state: OperationState::Reserved.into(),
             source: source.into(),
             price_kopecks: price,
@@ -166,7 +171,13 @@ impl BillingService for Fakes {
             free_operations_allowed: true,
             ..Price::default()
         };
-        Ok(Response::new(ListPricesResponse { prices: TYPES.map(price).to_vec() }))
+        let mut prices = TYPES.map(price).to_vec();
+        prices.extend(self.model().model_prices.iter().map(|(name, model, price_kopecks)| Price {
+            model: (*model).to_owned(),
+            price_kopecks: *price_kopecks,
+            ..price(name)
+        }));
+        Ok(Response::new(ListPricesResponse { prices }))
     }
 
     async fn reserve(&self, request: Request<ReserveRequest>) -> Answer<ReserveResponse> {

@@ -4,10 +4,10 @@ use proto::media::v1::media_service_server::MediaService;
 use proto::media::v1::{
     AckResultsRequest, AckResultsResponse, AddTextRequest, AddTextResponse, CancelJobRequest,
     CancelJobResponse, FetchResultRequest, FetchResultResponse, GetJobRequest, GetJobResponse,
-    GetLimitsRequest, GetLimitsResponse, Job, JobState, PictureHeader, SubmitJobRequest,
-    SubmitJobResponse, UploadInputRequest, UploadInputResponse, WatchResultsRequest,
-    WatchResultsResponse, add_text_request, add_text_response, fetch_result_response,
-    upload_input_request, watch_results_response,
+    GetLimitsRequest, GetLimitsResponse, Job, JobState, ListModelsRequest, ListModelsResponse,
+    PictureHeader, SubmitJobRequest, SubmitJobResponse, UploadInputRequest, UploadInputResponse,
+    WatchResultsRequest, WatchResultsResponse, add_text_request, add_text_response,
+    fetch_result_response, upload_input_request, watch_results_response,
 };
 use proto::reason::{self, MEDIA_DOMAIN, refusal};
 use tokio_stream::wrappers::ReceiverStream;
@@ -111,6 +111,11 @@ impl MediaService for Fakes {
         }
         model.cancelled.push(operation_id);
         Ok(Response::new(CancelJobResponse { job: Some(job) }))
+    }
+
+    async fn list_models(&self, _: Request<ListModelsRequest>) -> Answer<ListModelsResponse> {
+        let models = self.model().models.clone();
+        Ok(Response::new(ListModelsResponse { models }))
     }
 
     async fn get_limits(&self, _: Request<GetLimitsRequest>) -> Answer<GetLimitsResponse> {
