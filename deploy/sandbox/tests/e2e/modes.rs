@@ -83,3 +83,33 @@ async fn adding_text_costs_nothing_and_uses_no_free_operation(#[case] engine: En
     assert!(world.submits().await.is_empty());
     world.check_books().await;
 }
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn what_was_chosen_is_what_comes_back(#[case] engine: Engine) {
+    let world = World::start(engine).await;
+    let person = world.person().await;
+
+    open(&person, "Создать").await;
+    person.tap("FLUX.2 Pro").await;
+    person.button("✅ FLUX.2 Pro – 10 ₽").await;
+    person.tap("Вертикальный").await;
+    person.button("✅ ↕️ Вертикальный").await;
+    let last = person.say("маяк в тумане").await;
+    let (_, bytes) = person.receives(last).await;
+    let made = image::load_from_memory(&bytes).unwrap();
+    assert!(made.height() > made.width(), "{} by {}", made.width(), made.height());
+
+    open(&person, "Улучшить").await;
+    person.tap("×4").await;
+    person.button("✅ ×4 – 10 ₽").await;
+    let last = person.send_file("me.png", picture(160, 120)).await;
+    let (_, bytes) = person.receives(last).await;
+    let larger = image::load_from_memory(&bytes).unwrap();
+    assert_eq!((larger.width(), larger.height()), (640, 480));
+
+    assert_eq!(world.submits().await.len(), 2);
+    world.check_books().await;
+}
