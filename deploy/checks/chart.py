@@ -30,7 +30,8 @@ class Known:
         text = (ROOT / ".env.example").read_text()
         self.settings = dict(re.findall(r"^#?([A-Z][A-Z0-9_]+)=(.*)$", text, re.M))
         self.secrets = {"DATABASE_URL", "BOT_DATABASE_URL", "MEDIA_DATABASE_URL", "FAL_KEY",
-                        "TELEGRAM_BOT_TOKEN", "YOOKASSA_SHOP_ID", "YOOKASSA_SECRET_KEY"}
+                        "TELEGRAM_BOT_TOKEN", "YOOKASSA_SHOP_ID", "YOOKASSA_SECRET_KEY",
+                        "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
         self.drain = number("proto/src/service/grpc.rs", "DRAIN_MAX")
 
 
@@ -182,6 +183,8 @@ REFUSED = [
     ({"public": {"httpRoute": {"enabled": True}}}, "public.host"),
     ({"externalSecrets": {"enabled": True}, **{service: {"secretKey": "x"} for service in ("billing", "payments", "worker", "bot")}},
      "externalSecrets.store"),
+    ({"worker": {"bucket": "s3://media-lab"}}, "worker.results"),
+    ({"worker": {"results": ""}}, "worker.results"),
     ({"worker": {"keda": {"enabled": True, "max": 1}}}, "keda.prometheus"),
 ]
 

@@ -9,9 +9,13 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::settings::Settings;
+use crate::store::BucketAccess;
 
 /// Inputs are kept for a day after the submit, so a job must be over well before.
 const JOB_DEADLINE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
+/// A delivered result must outlive another delivery of it.
+const RETENTION_MIN: Duration = Duration::from_secs(10 * 60);
+const RETENTION_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 const CONCURRENT_MAX: usize = 1000;
 
 /// Runs jobs at fal.ai and settles their operations; draws text onto pictures.
@@ -30,9 +34,30 @@ pub struct Config {
     #[arg(long, env, hide_env_values = true, default_value = "sqlite://media-lab-jobs.db")]
     pub media_database_url: SecretString,
 
-    /// Folder of the pictures that go in and come out.
+    /// Where pictures that go in and come out lie: `file://<folder>` or `s3://<bucket>/<prefix>`.
     #[arg(long, env, default_value = "file://media-lab-results")]
     pub media_results_url: String,
+
+    /// How long a result is kept after it was delivered: `24h`, `30m`.
+    #[arg(long, env, default_value = "24h", value_parser = retention)]
+    pub media_results_retention: Duration,
+
+    /// Where the bucket is served; AWS where unset.
+    #[arg(long, env, value_parser = web_url)]
+    pub aws_endpoint_url: Option<Url>,
+
+    /// Region of the bucket.
+    #[arg(long, env, default_value = "us-east-1")]
+    pub aws_region: String,
+
+    /// Access key of the bucket, with `AWS_SECRET_ACCESS_KEY`; the role of the pod or the machine
+    /// where both are unset.
+    #[arg(long, env, hide_env_values = true)]
+    pub aws_access_key_id: Option<SecretString>,
+
+    /// Its secret.
+    #[arg(long, env, hide_env_values = true)]
+    pub aws_secret_access_key: Option<SecretString>,
 
     /// Folder of fonts for text on pictures; the built-in ones where unset.
     #[arg(long, env)]
@@ -92,8 +117,23 @@ impl Config {
             jobs_per_user: self.jobs_per_user,
             refusals_per_day: self.refusals_per_day,
             job_deadline: self.job_deadline,
+            keep_results: self.media_results_retention,
             ..Settings::default()
         }
+    }
+
+    /// How the bucket is reached, where pictures lie in one.
+    ///
+    /// # Errors
+    /// When one half of the access key is missing.
+    pub fn bucket_access(&self) -> Result<BucketAccess, &'static str> {
+        let key = match (&self.aws_access_key_id, &self.aws_secret_access_key) {
+            (Some(id), Some(secret)) => Some((id.clone(), secret.clone())),
+            (None, None) => None,
+            _ => return Err("set it together with AWS_SECRET_ACCESS_KEY, or neither"),
+        };
+        let (endpoint, region) = (self.aws_endpoint_url.clone(), self.aws_region.clone());
+        Ok(BucketAccess { endpoint, region, key })
     }
 }
 
@@ -114,6 +154,14 @@ fn concurrent(text: &str) -> Result<usize, String> {
 fn deadline(text: &str) -> Result<Duration, String> {
     let span = duration(text)?;
     if span <= JOB_DEADLINE_MAX { Ok(span) } else { Err("expected at most 12h".to_owned()) }
+}
+
+fn retention(text: &str) -> Result<Duration, String> {
+    let span = duration(text)?;
+    if (RETENTION_MIN..=RETENTION_MAX).contains(&span) {
+        return Ok(span);
+    }
+    Err("expected 10m to 8784h".to_owned())
 }
 
 #[cfg(test)]
@@ -144,6 +192,9 @@ mod tests {
             "--fal-max-concurrent=0",
             "--fal-max-concurrent=ten",
             "--jobs-per-user=0",
+            "--media-results-retention=5m",
+            "--media-results-retention=9000h",
+            "--aws-endpoint-url=minio:9000",
             "--refusals-per-day=-1",
             "--fal-queue-url=queue.fal.run",
             "--fal-api-url=https://x/?a=b",
@@ -151,5 +202,6 @@ mod tests {
             assert!(with(wrong).is_err(), "{wrong}");
         }
         assert!(Config::try_parse_from(["media-worker"]).is_err());
+        assert!(with("--aws-access-key-id=half").unwrap().bucket_access().is_err());
     }
 }

@@ -73,7 +73,9 @@ impl App {
         let store = store.unwrap_or_else(|error| {
             refuse("MEDIA_DATABASE_URL", format_args!("{:#}", anyhow::Error::new(error)))
         });
-        let pictures = PictureStore::open(&config.media_results_url);
+        let access = config.bucket_access();
+        let access = access.unwrap_or_else(|problem| refuse("AWS_ACCESS_KEY_ID", problem));
+        let pictures = PictureStore::open(&config.media_results_url, &access).await;
         let pictures = pictures.unwrap_or_else(|error| refuse("MEDIA_RESULTS_URL", error));
         let keys = FalKeys::parse(&config.fal_key);
         let keys = keys.unwrap_or_else(|error| refuse("FAL_KEY", error));

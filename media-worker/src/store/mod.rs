@@ -16,7 +16,7 @@ mod pictures;
 pub use database::{ConnectError, Store};
 pub use inputs::Input;
 pub use jobs::{Claim, Lane, NewJob, Submitted};
-pub use pictures::{PictureStore, PicturesError};
+pub use pictures::{BucketAccess, PictureStore, PicturesError};
 pub use queue::Places;
 pub use refusals::RefusalSettled;
 pub use steps::Lease;

@@ -14,6 +14,8 @@ use super::lanes::Parts;
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 /// Rows of one look; the rest waits for the next.
 const ROWS_MAX: i64 = 500;
+/// How often all files are looked at for those that no row names: they are few, and the files many.
+const ORPHANS_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 /// A file that no row names may be one whose row is being written: it is left alone this long.
 const ORPHAN_AGE: Duration = Duration::from_secs(48 * 60 * 60);
 
@@ -28,6 +30,7 @@ enum SweepError {
 
 pub(super) async fn run(parts: &Parts, shutdown: &Shutdown) {
     let mut next_sweep = Instant::now();
+    let mut next_orphans = Instant::now();
     loop {
         if let Ok(queued) = parts.store.queued().await {
             let queued = u32::try_from(queued).unwrap_or(u32::MAX);
@@ -35,10 +38,11 @@ pub(super) async fn run(parts: &Parts, shutdown: &Shutdown) {
         }
         if Instant::now() >= next_sweep {
             next_sweep = Instant::now() + parts.settings.sweep_every;
-            if let Err(error) = sweep(parts).await {
-                let cause = format!("{:#}", anyhow::Error::new(error));
-                tracing::warn!(error.cause = %cause, "old contents could not be removed");
-            }
+            warn_of(sweep(parts).await);
+        }
+        if Instant::now() >= next_orphans {
+            next_orphans = Instant::now() + ORPHANS_EVERY;
+            warn_of(remove_orphans(parts).await);
         }
         let pause = COUNT_EVERY.min(parts.settings.sweep_every);
         if shutdown.until(sleep(pause)).await.is_none() {
@@ -62,7 +66,14 @@ async fn sweep(parts: &Parts) -> Result<(), SweepError> {
     for (user, input) in store.drop_inputs(touched_before, ROWS_MAX).await? {
         pictures.remove_input(user, input).await?;
     }
-    remove_orphans(parts).await
+    Ok(())
+}
+
+fn warn_of(swept: Result<(), SweepError>) {
+    if let Err(error) = swept {
+        let cause = format!("{:#}", anyhow::Error::new(error));
+        tracing::warn!(error.cause = %cause, "old contents could not be removed");
+    }
 }
 
 /// Files whose row was never written, or was removed just before a crash.

@@ -11,7 +11,7 @@ use media_worker::fal::{Fal as FalClient, FalKeys, FalUrls, Models};
 use media_worker::inspector::Inspector;
 use media_worker::server::{self, App as Served, Listeners};
 use media_worker::settings::Settings;
-use media_worker::store::{PictureStore, Store};
+use media_worker::store::{BucketAccess, PictureStore, Store};
 use media_worker::worker::Parts;
 use proto::billing::v1::OperationState;
 use proto::client::{self, Media};
@@ -90,6 +90,12 @@ pub(crate) struct App {
     pub(crate) models: &'static str,
     pub(crate) database: Database,
     pub(crate) folder: TempDir,
+    /// Where pictures lie, unless in the folder.
+    pub(crate) bucket: Option<(String, BucketAccess)>,
+}
+
+fn no_bucket() -> BucketAccess {
+    BucketAccess { endpoint: None, region: String::new(), key: None }
 }
 
 /// Everything that waits for a clock, made short.
@@ -133,6 +139,7 @@ impl App {
             models: ONE_OF_EACH,
             database,
             folder,
+            bucket: None,
         }
     }
 
@@ -152,6 +159,7 @@ impl App {
         let (fal, billing_url, settings) =
             (self.fal.url.clone(), self.billing_url.clone(), self.settings);
         let (models, keys) = (self.models, self.keys);
+        let bucket = self.bucket.clone();
         let shutdown = Shutdown::new();
         let ending = shutdown.clone();
         let (told, bound) = tokio::sync::oneshot::channel();
@@ -162,10 +170,11 @@ impl App {
                 rest: url(fal.clone()),
                 api: url(format!("{fal}/v1")),
             };
-            let pictures = format!("file://{}", folder.join("pictures").display());
+            let folder_url = format!("file://{}", folder.join("pictures").display());
+            let (pictures, access) = bucket.unwrap_or_else(|| (folder_url, no_bucket()));
             let parts = Parts {
                 store: store(&database).await,
-                pictures: PictureStore::open(&pictures).unwrap(),
+                pictures: PictureStore::open(&pictures, &access).await.unwrap(),
                 fal: FalClient::new(urls, FalKeys::parse(&keys.into()).unwrap()).unwrap(),
                 models: Arc::new(Models::parse(models).unwrap()),
                 billing: client::Billing::new(client::channel(&billing_url).unwrap())

@@ -20,6 +20,7 @@ mod add_text;
 mod leases;
 mod queue;
 mod models;
+mod bucket;
 mod cancelling;
 mod refusals;
 mod processes;
