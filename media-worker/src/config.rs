@@ -104,6 +104,10 @@ pub struct Config {
     #[arg(long, env, default_value = "10m", value_parser = deadline)]
     pub job_deadline: Duration,
 
+    /// How often jobs are compared with the operations that are reserved for them: `60s`, `10m`.
+    #[arg(long, env, default_value = "60s", value_parser = duration)]
+    pub jobs_compare_every: Duration,
+
     /// What every service has.
     #[command(flatten)]
     pub common: CommonConfig,
@@ -117,6 +121,7 @@ impl Config {
             jobs_per_user: self.jobs_per_user,
             refusals_per_day: self.refusals_per_day,
             job_deadline: self.job_deadline,
+            compare_every: self.jobs_compare_every,
             keep_results: self.media_results_retention,
             ..Settings::default()
         }

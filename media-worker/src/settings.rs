@@ -33,6 +33,8 @@ pub struct Settings {
     pub endpoint_rest: (Duration, Duration),
     /// How often fal.ai's history is looked at for a submit whose answer was lost.
     pub find_tries: u32,
+    /// How often jobs are compared with what is reserved for them.
+    pub compare_every: Duration,
     /// How often old contents are looked for.
     pub sweep_every: Duration,
     /// How long a result is kept after it was acknowledged.
@@ -57,6 +59,7 @@ impl Default for Settings {
             provider_pause: Duration::from_secs(5),
             endpoint_rest: (Duration::from_secs(30), Duration::from_secs(10 * 60)),
             find_tries: 4,
+            compare_every: Duration::from_secs(60),
             sweep_every: Duration::from_secs(10 * 60),
             keep_results: Duration::from_secs(24 * 60 * 60),
             keep_inputs: Duration::from_secs(24 * 60 * 60),

@@ -219,6 +219,8 @@ thin_client! {
         refund(billing::RefundRequest) -> billing::RefundResponse;
         get_operation(billing::GetOperationRequest) -> billing::GetOperationResponse;
         list_operations(billing::ListOperationsRequest) -> billing::ListOperationsResponse;
+        list_reserved_operations(billing::ListReservedOperationsRequest)
+            -> billing::ListReservedOperationsResponse;
         open_top_up(billing::OpenTopUpRequest) -> billing::OpenTopUpResponse;
         record_top_up_payment(billing::RecordTopUpPaymentRequest)
             -> billing::RecordTopUpPaymentResponse;

@@ -137,6 +137,21 @@ impl<S: Store> BillingService for Service<S> {
         }))
     }
 
+    async fn list_reserved_operations(
+        &self,
+        request: Request<wire::ListReservedOperationsRequest>,
+    ) -> Answer<wire::ListReservedOperationsResponse> {
+        let request = request.into_inner();
+        let limit = pages::operations_limit(request.page_size)?;
+        let after = pages::reserved_after(&request.page_token)?;
+        let read = self.ledger.reserved_operations(after, limit.with_one_more()).await?;
+        let page = Page::cut(read, limit, (pages::operation_weight, pages::reserved_place_text));
+        Ok(Response::new(wire::ListReservedOperationsResponse {
+            operations: page.items.into_iter().map(answers::operation).collect(),
+            next_page_token: page.next,
+        }))
+    }
+
     async fn open_top_up(
         &self,
         request: Request<wire::OpenTopUpRequest>,

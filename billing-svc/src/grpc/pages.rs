@@ -7,7 +7,7 @@ use tonic::Status;
 use super::requests;
 use super::status::invalid;
 use crate::domain::{
-    Operation, PromoCode, PromoCodeName, ProviderRefundId, Timestamp, TopUp, UserId,
+    Operation, OperationId, PromoCode, PromoCodeName, ProviderRefundId, Timestamp, TopUp, UserId,
 };
 use crate::ledger::verify;
 use crate::store::{
@@ -119,6 +119,18 @@ pub(super) fn statement_place_text(last: &StatementEntry) -> String {
 
 pub(super) fn operation_place_text(last: &Operation) -> String {
     last.number.to_string()
+}
+
+pub(super) fn reserved_place_text(last: &Operation) -> String {
+    format!("{}.{}", last.user.get(), last.id)
+}
+
+/// The operation after which a page of reserved ones begins.
+pub(super) fn reserved_after(page_token: &str) -> Read<Option<(UserId, OperationId)>> {
+    place(page_token, |token| {
+        let (user, id) = token.split_once('.')?;
+        Some((UserId::new(user.parse().ok()?)?, id.parse().ok()?))
+    })
 }
 
 /// The number below which a page of operations or entries begins.

@@ -5,8 +5,8 @@ use super::touch::Touch;
 use super::{BillingError, Ledger, Standing};
 use crate::domain::{Operation, OperationId, TopUp, TopUpId, UserId};
 use crate::store::{
-    AccountView, OpenTopUps, Reversal, Reversals, SettledTopUps, StatementEntry, StatementPage,
-    Store,
+    AccountView, OpenTopUps, ReservedPage, Reversal, Reversals, SettledTopUps, StatementEntry,
+    StatementPage, Store,
 };
 
 impl<S: Store> Ledger<S> {
@@ -54,6 +54,17 @@ impl<S: Store> Ledger<S> {
             Ok(self.store.operations_page(user, below, limit).await?)
         };
         counted("list_operations", read.await)
+    }
+
+    /// Reserved operations of all users after one of them, in order of user and operation.
+    pub async fn reserved_operations(
+        &self,
+        after: Option<(UserId, OperationId)>,
+        limit: i64,
+    ) -> Result<Vec<Operation>, BillingError> {
+        let page = ReservedPage { after, now: self.clock.now(), limit };
+        let read = self.store.reserved_page(page).await;
+        counted("list_reserved_operations", read.map_err(BillingError::from))
     }
 
     /// A user's entries, the newest first.

@@ -212,6 +212,13 @@ pub trait Operations: Engine {
         limit: i64,
     ) -> impl Future<Output = Answer<Vec<Operation>>> + Send;
 
+    /// Reads the operations whose holds live, over all users, in order of user and operation: one
+    /// of the statements that name no user.
+    fn reserved_page(
+        &self,
+        page: ReservedPage,
+    ) -> impl Future<Output = Answer<Vec<Operation>>> + Send;
+
     /// Reads users above `after` that have a hold past its end, in order of user. The sweeper's
     /// scan: one of the statements that name no user.
     fn overdue_users(
@@ -242,6 +249,16 @@ pub struct Reversal {
     pub refunded: ProviderAmount,
     pub share: ReversedShare,
     pub at: Timestamp,
+}
+
+/// What a page of reserved operations is to hold.
+#[derive(Clone, Copy, Debug)]
+pub struct ReservedPage {
+    /// The last of the page before.
+    pub after: Option<(UserId, OperationId)>,
+    /// Holds that are over by then are left out.
+    pub now: Timestamp,
+    pub limit: i64,
 }
 
 /// The place after which a page of top-ups begins.

@@ -207,3 +207,41 @@ async fn refunding_an_expired_operation_moves_nothing_and_ends_it(
     assert_eq!(app.has(ANNA).await, (5_000, 0, 0, 0));
     app.finish().await;
 }
+
+#[rstest]
+#[tokio::test]
+async fn reserved_operations_of_all_users_are_listed_by_pages_until_they_end(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let app = App::with_money(engine, 10 * PRICE).await;
+    app.register(BORIS).await;
+    app.top_up(BORIS, 10 * PRICE).await;
+    let mut expected = Vec::new();
+    for (user, key) in [(BORIS, "a"), (ANNA, "b"), (ANNA, "c"), (BORIS, "d"), (ANNA, "e")] {
+        expected.push(app.reserve(user, key).await);
+    }
+    let (ended, refunded) = (expected.remove(1), expected.remove(2));
+    app.commit(&ended).await.unwrap();
+    app.refund(&refunded).await.unwrap();
+    expected.sort_by_key(|operation| (operation.user_id, operation.operation_id.clone()));
+    let list = async || {
+        let (mut listed, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request = wire::ListReservedOperationsRequest { page_size: 2, page_token };
+            let page = app.billing().list_reserved_operations(request).await.unwrap();
+            assert!(page.operations.len() <= 2);
+            listed.extend(page.operations);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return listed;
+            }
+        }
+    };
+
+    assert_eq!(list().await, expected);
+
+    // What is over is not reserved any more, whether it was swept or not.
+    app.clock.advance(HALF_HOUR);
+    assert!(list().await.is_empty());
+    app.finish().await;
+}

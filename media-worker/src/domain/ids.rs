@@ -75,7 +75,7 @@ impl InputId {
 }
 
 /// Names one job: a user's operation.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct JobKey {
     /// Whose job.
     pub user: UserId,

@@ -222,6 +222,29 @@ impl Store {
         rows.iter().map(key).collect()
     }
 
+    /// Jobs that have not ended, in the order of their keys, after one of them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_keys(
+        &self,
+        after: Option<JobKey>,
+        limit: i64,
+    ) -> Result<Vec<JobKey>, StoreError> {
+        let (user, operation) = after
+            .map_or((0, String::new()), |after| (after.user.get(), after.operation.to_string()));
+        let rows = sqlx::query(
+            "select user_id, operation_id from jobs where state not in ('succeeded', 'failed') \
+             and (user_id, operation_id) > ($1, $2) order by user_id, operation_id limit $3",
+        )
+        .bind(user)
+        .bind(operation)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(key).collect()
+    }
+
     /// Remembers that the user wants a submitted job to end; whoever follows it finds out by what
     /// the provider says.
     ///

@@ -33,6 +33,18 @@ impl Store {
         row.map_or(Ok(0), |row| Ok(row.try_get("given_back")?))
     }
 
+    /// Forgets the counts of days before this one; they bound nothing any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_refusals_before(&self, day: &str) -> Result<(), StoreError> {
+        sqlx::query("delete from refusals where day < $1")
+            .bind(day.to_owned())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// `submitted → refunding`, counted, or `submitted → charging` where the user has had `max`
     /// back on this day already.
     ///

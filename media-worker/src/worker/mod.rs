@@ -9,6 +9,7 @@ mod hold;
 mod sweep;
 mod waiting;
 mod waiting_holds;
+mod compare;
 mod breaker;
 mod health;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto::service::shutdown::Shutdown;
 use tokio::time::{Instant, sleep};
 
-use crate::clock::{millis, now_ms};
+use crate::clock::{millis, moscow_day, now_ms};
 use crate::store::StoreError;
 
 use super::lanes::Parts;
@@ -18,6 +18,8 @@ const ROWS_MAX: i64 = 500;
 const ORPHANS_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 /// A file that no row names may be one whose row is being written: it is left alone this long.
 const ORPHAN_AGE: Duration = Duration::from_secs(48 * 60 * 60);
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why a sweep stopped half-way; the next one goes on.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +65,9 @@ async fn sweep(parts: &Parts) -> Result<(), SweepError> {
         store.forget(key).await?;
     }
     let touched_before = now_ms().saturating_sub(millis(settings.keep_inputs));
+    // A worker whose clock is a little behind may still count yesterday's.
+    let yesterday = now_ms().saturating_sub(millis(DAY));
+    store.forget_refusals_before(&moscow_day(yesterday)).await?;
     for (user, input) in store.drop_inputs(touched_before, ROWS_MAX).await? {
         pictures.remove_input(user, input).await?;
     }

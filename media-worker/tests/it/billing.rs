@@ -247,6 +247,25 @@ macro_rules! never_called {
                 Ok(Response::new(wire::CommitResponse { operation: Some(operation) }))
             }
 
+            async fn list_reserved_operations(
+                &self,
+                _: Request<wire::ListReservedOperationsRequest>,
+            ) -> Result<Response<wire::ListReservedOperationsResponse>, Status> {
+                let operations = self.operations().into_iter();
+                let reserved =
+                    operations.filter(|(_, held)| held.state == OperationState::Reserved);
+                let operations = reserved.map(|(id, held)| wire::Operation {
+                    operation_id: id,
+                    user_id: held.user,
+                    operation_type: held.operation_type,
+                    ..wire::Operation::default()
+                });
+                Ok(Response::new(wire::ListReservedOperationsResponse {
+                    operations: operations.collect(),
+                    next_page_token: String::new(),
+                }))
+            }
+
             async fn refund(
                 &self,
                 request: Request<wire::RefundRequest>,

@@ -8,7 +8,7 @@ use proto::media::v1::JobState;
 use rstest::rstest;
 use tokio::time::{Instant, sleep};
 
-use crate::app::{App, SOON, quick};
+use crate::app::{App, SOON, USER, quick};
 use crate::database::Engine;
 use crate::fal::OnSubmit;
 
@@ -49,8 +49,13 @@ fn command(app: &App) -> Command {
 
 /// Starts the binary, and waits until it serves.
 async fn start(app: &mut App) -> Process {
+    start_with(app, &[]).await
+}
+
+async fn start_with(app: &mut App, settings: &[(&str, &str)]) -> Process {
     let (grpc, admin) = (free_address(), free_address());
     let child = command(app)
+        .envs(settings.iter().copied())
         .env("MEDIA_LISTEN", grpc.to_string())
         .env("MEDIA_ADMIN_LISTEN", admin.to_string())
         .stderr(Stdio::inherit())
@@ -127,6 +132,42 @@ async fn told_to_end_it_ends_in_time_and_in_good_order() {
     };
 
     assert!(status.success(), "{status}");
+}
+
+/// Waits until the metrics have this line.
+async fn until_measured(process: &Process, line: &str) {
+    let deadline = Instant::now() + SOON;
+    loop {
+        let metrics = get(&format!("{}/metrics", process.admin)).await.unwrap();
+        if metrics.lines().any(|one| one == line) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{line}: {metrics}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_without_a_job_and_a_job_without_an_operation_are_counted() {
+    let mut app = App::prepare(Engine::Sqlite, quick()).await;
+    app.fal.script(|script| script.hang = true);
+    let process = start_with(&mut app, &[("JOBS_COMPARE_EVERY", "50ms")]).await;
+    let at_work = app.generate().await;
+    app.fal.until_looked_at().await;
+    until_measured(&process, "operations_without_job 0").await;
+    until_measured(&process, "jobs_without_operation 0").await;
+
+    let forgotten = app.billing.reserve(USER, "edit");
+    app.billing.reserve(USER, "poem");
+    until_measured(&process, "operations_without_job 1").await;
+    app.billing.expire(&forgotten);
+    until_measured(&process, "operations_without_job 0").await;
+
+    app.billing.expire(&at_work);
+    until_measured(&process, "jobs_without_operation 1").await;
+    app.fal.script(|script| script.hang = false);
+    app.ended(&at_work).await;
+    until_measured(&process, "jobs_without_operation 0").await;
 }
 
 #[rstest]

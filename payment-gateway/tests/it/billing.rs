@@ -349,6 +349,7 @@ impl BillingService for Billing {
         refund(RefundRequest) -> RefundResponse;
         get_operation(GetOperationRequest) -> GetOperationResponse;
         list_operations(ListOperationsRequest) -> ListOperationsResponse;
+        list_reserved_operations(ListReservedOperationsRequest) -> ListReservedOperationsResponse;
         ack_events(AckEventsRequest) -> AckEventsResponse;
         batch_reserve(BatchReserveRequest) -> BatchReserveResponse;
         batch_commit(BatchCommitRequest) -> BatchCommitResponse;

@@ -62,6 +62,7 @@ pub const ALLOWED: &[(&str, &[Known])] = &[
     ("/medialab.billing.v1.BillingService/BatchRefund", &[]),
     ("/medialab.billing.v1.BillingService/GetOperation", &[Bot, Worker, Operator]),
     ("/medialab.billing.v1.BillingService/ListOperations", &[Bot, Operator]),
+    ("/medialab.billing.v1.BillingService/ListReservedOperations", &[Worker, Operator]),
     ("/medialab.billing.v1.BillingService/ListStatement", &[Bot, Payments, Operator]),
     ("/medialab.billing.v1.BillingService/OpenTopUp", &[Payments]),
     ("/medialab.billing.v1.BillingService/RecordTopUpPayment", &[Payments]),

@@ -6,7 +6,7 @@ use sqlx::{Row as _, SqliteConnection};
 use super::many::{self, Around};
 use super::{SqliteStore, write};
 use crate::domain::{IdempotencyKey, Operation, OperationId, Timestamp, UserId};
-use crate::store::{Answer, ChangedOperations, Operations, WantedOperations, rows};
+use crate::store::{Answer, ChangedOperations, Operations, ReservedPage, WantedOperations, rows};
 
 fn read(row: &SqliteRow) -> Answer<Operation> {
     rows::operation!(row)
@@ -105,6 +105,34 @@ impl Operations for SqliteStore {
         .bind(user.get())
         .bind(below)
         .bind(limit)
+        .fetch_all(&self.reader)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn reserved_page(&self, page: ReservedPage) -> Answer<Vec<Operation>> {
+        let after = page.after.map(|(user, id)| (user.get(), id.as_uuid()));
+        let (user, id) = after.unwrap_or((0, uuid::Uuid::nil()));
+        let rows = sqlx::query(concat!(
+            "select ",
+            rows::operation_columns!(),
+            " from (
+                 select h.user_id, h.operation_id
+                 from holds h
+                 where h.user_id >= $1
+                   and (h.user_id, h.operation_id) > ($1, $2)
+                   and h.expires_at > $3
+                 order by h.user_id, h.operation_id
+                 limit $4
+             ) as h
+             join operation_records o
+                 on o.user_id = h.user_id and o.id = h.operation_id
+             order by o.user_id, o.id"
+        ))
+        .bind(user)
+        .bind(id)
+        .bind(page.now.as_micros())
+        .bind(page.limit)
         .fetch_all(&self.reader)
         .await?;
         rows.iter().map(read).collect()

@@ -45,6 +45,19 @@ fn lists() -> Vec<Row> {
     for token in ["0", "-1", "x", "99999999999999999999", "1.2", "nul\0", "1 ", &"1".repeat(999)] {
         rows.push(bad(rpc, "page_token", &list(1, token)));
     }
+    let rpc = "BillingService/ListReservedOperations";
+    let reserved = |page_size, page_token: &str| wire::ListReservedOperationsRequest {
+        page_size,
+        page_token: page_token.to_owned(),
+    };
+    for size in [-1, 101, i32::MAX] {
+        rows.push(bad(rpc, "page_size", &reserved(size, "")));
+    }
+    let operation = "01890000-0000-7000-8000-000000000000";
+    for token in ["1", "1.", "1.x", &format!("0.{operation}"), &format!("-1.{operation}"), "nul\0"]
+    {
+        rows.push(bad(rpc, "page_token", &reserved(1, token)));
+    }
     rows
 }
 

@@ -8,7 +8,8 @@ use proto::billing::v1::{
     ExtendResponse, GetAccountRequest, GetAccountResponse, GetOperationRequest,
     GetOperationResponse, GetTopUpRequest, GetTopUpResponse, ListOpenTopUpsRequest,
     ListOpenTopUpsResponse, ListOperationsRequest, ListOperationsResponse, ListPricesRequest,
-    ListPricesResponse, ListReversalsRequest, ListReversalsResponse, ListSettledTopUpsRequest,
+    ListPricesResponse, ListReservedOperationsRequest, ListReservedOperationsResponse,
+    ListReversalsRequest, ListReversalsResponse, ListSettledTopUpsRequest,
     ListSettledTopUpsResponse, ListStatementRequest, ListStatementResponse, OpenTopUpRequest,
     OpenTopUpResponse, Operation, OperationState, PaymentSource, Price, RecordTopUpPaymentRequest,
     RecordTopUpPaymentResponse, RedeemPromoCodeRequest, RedeemPromoCodeResponse, RefundRequest,
@@ -256,6 +257,13 @@ impl BillingService for Fakes {
         &self,
         _: Request<ListOperationsRequest>,
     ) -> Answer<ListOperationsResponse> {
+        Err(not_called())
+    }
+
+    async fn list_reserved_operations(
+        &self,
+        _: Request<ListReservedOperationsRequest>,
+    ) -> Answer<ListReservedOperationsResponse> {
         Err(not_called())
     }
 
