@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::dialogue::Format;
 use crate::mode::Mode;
 use crate::money::Kopecks;
+use crate::style::Change;
 
 /// Telegram takes no longer callback data.
 pub const BYTES_MAX: usize = 64;
@@ -32,6 +33,12 @@ pub enum Button {
     Format(Option<Format>),
     /// Chooses how many times larger a side becomes.
     UpscaleFactor(i32),
+    /// Changes how the text looks.
+    Style(Change),
+    /// The text looks as it should.
+    StyleDone,
+    /// Another text is to be drawn.
+    StyleText,
     /// Ends the dialogue.
     Cancel,
     /// Ends a job that has not begun.
@@ -85,6 +92,9 @@ impl fmt::Display for Button {
                 write!(formatter, "format:{}", format.map_or(ANY_FORMAT, Format::name))
             }
             Self::UpscaleFactor(factor) => write!(formatter, "upscale_factor:{factor}"),
+            Self::Style(change) => write!(formatter, "style:{change}"),
+            Self::StyleDone => write!(formatter, "style_done"),
+            Self::StyleText => write!(formatter, "style_text"),
             Self::Cancel => write!(formatter, "cancel"),
             Self::CancelJob { operation_id } => write!(formatter, "cancel_job:{operation_id}"),
             Self::PaymentMenu => write!(formatter, "payment_menu"),
@@ -125,6 +135,9 @@ impl FromStr for Button {
                 known.map(|format| Self::Format(Some(format))).ok_or(UnknownButton)
             }
             "upscale_factor" => value.parse().map(Self::UpscaleFactor).map_err(|_| UnknownButton),
+            "style" => value.parse().map(Self::Style).map_err(|_| UnknownButton),
+            "style_done" => bare(value, Self::StyleDone),
+            "style_text" => bare(value, Self::StyleText),
             "cancel" => bare(value, Self::Cancel),
             "cancel_job" if is_name(value) => {
                 Ok(Self::CancelJob { operation_id: value.to_owned() })
@@ -192,6 +205,8 @@ mod tests {
             Button::Format(None),
             Button::Format(Some(Format::Horizontal)),
             Button::UpscaleFactor(10),
+            Button::StyleDone,
+            Button::StyleText,
             Button::Cancel,
             Button::CancelJob { operation_id: draft.to_string() },
             Button::PaymentMenu,
@@ -206,6 +221,7 @@ mod tests {
             Button::MergeClear { draft },
         ]);
 
+        buttons.extend(Change::ALL.into_iter().map(|(change, _)| Button::Style(change)));
         for button in buttons {
             let data = button.to_string();
             assert!(data.len() <= BYTES_MAX, "{data}");

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::mode::Mode;
 use crate::money::Kopecks;
+use crate::style::Style;
 
 /// The version of [`State`] in the store: a state of another one is forgotten.
 pub const VERSION: i64 = 1;
@@ -34,6 +35,8 @@ pub enum State {
     WaitPrompt(Draft),
     /// Which text should be drawn?
     WaitText(Draft),
+    /// How should it look?
+    WaitStyle(Draft),
     /// How much should be paid in? The question before it is asked again afterwards.
     WaitAmount(Box<State>),
     /// Where should the receipt go?
@@ -51,7 +54,8 @@ impl State {
             | Self::WaitFace(draft)
             | Self::WaitPhotos(draft)
             | Self::WaitPrompt(draft)
-            | Self::WaitText(draft) => Some(draft),
+            | Self::WaitText(draft)
+            | Self::WaitStyle(draft) => Some(draft),
         }
     }
 
@@ -76,7 +80,8 @@ impl State {
             | Self::WaitFace(draft)
             | Self::WaitPhotos(draft)
             | Self::WaitPrompt(draft)
-            | Self::WaitText(draft) => Some(draft),
+            | Self::WaitText(draft)
+            | Self::WaitStyle(draft) => Some(draft),
         }
     }
 
@@ -126,9 +131,15 @@ pub struct Draft {
     /// What was chosen of it.
     #[serde(default)]
     pub choices: Choices,
-    /// The message with the first question, which has the buttons to choose with.
+    /// The message with the buttons to choose with: the first question, or the preview of a text.
     #[serde(default)]
     pub question_message: Option<i32>,
+    /// The text to draw.
+    #[serde(default)]
+    pub text: String,
+    /// How it looks.
+    #[serde(default)]
+    pub style: Style,
 }
 
 /// What a user chooses of a mode: billing and media-worker are told so.
@@ -197,6 +208,8 @@ impl Draft {
             counter_message: None,
             choices: Choices::default(),
             question_message: None,
+            text: String::new(),
+            style: Style::default(),
         }
     }
 
@@ -247,6 +260,7 @@ pub fn decode(version: i64, text: &str) -> Option<State> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::style::Change;
 
     fn draft(mode: Mode) -> Draft {
         let mut draft = Draft::new(intent(7, "callback:1"), mode, Kopecks::new(1_000));
@@ -276,6 +290,11 @@ mod tests {
             State::WaitPhotos(draft(Mode::Merge)),
             State::WaitPrompt(draft(Mode::Generate)),
             State::WaitText(draft(Mode::AddText)),
+            State::WaitStyle(Draft {
+                text: "С днём рождения!".into(),
+                style: Style::default().changed(Change::Plate).changed(Change::Shadow),
+                ..draft(Mode::AddText)
+            }),
             State::WaitPrompt(Draft {
                 choices: Choices {
                     model: "flux-2-pro".into(),
@@ -322,6 +341,7 @@ mod tests {
         let state = State::WaitPrompt(draft(Mode::Generate));
         let mut old: serde_json::Value = serde_json::from_str(&encode(&state).unwrap()).unwrap();
         let fields = old["draft"].as_object_mut().unwrap();
+        assert!(fields.remove("text").is_some() && fields.remove("style").is_some());
         assert!(fields.remove("choices").is_some() && fields.remove("question_message").is_some());
 
         assert_eq!(decode(VERSION, &old.to_string()), Some(state));

@@ -111,7 +111,7 @@ impl Executor {
 /// How one attempt ended.
 enum Ending {
     /// Handled, with the chat's next state if it changes.
-    Handled(Option<State>),
+    Handled(Option<Box<State>>),
     Failed(HandlerError),
 }
 
@@ -184,7 +184,7 @@ impl Inner {
                 },
             };
             let error = match ending {
-                Ending::Handled(state) => return self.strike_off(update, state.as_ref()).await,
+                Ending::Handled(state) => return self.strike_off(update, state.as_deref()).await,
                 Ending::Failed(error) => error,
             };
             failures += 1;
@@ -256,7 +256,7 @@ impl Inner {
         let deps = dptree::deps![parsed, self.me.clone(), talk.clone(), state];
         match AssertUnwindSafe(self.schema.dispatch(deps)).catch_unwind().await {
             Ok(ControlFlow::Break(Ok(())) | ControlFlow::Continue(_)) => {
-                Ending::Handled(talk.next())
+                Ending::Handled(talk.next().map(Box::new))
             }
             Ok(ControlFlow::Break(Err(error))) => Ending::Failed(error),
             Err(_panic) => Ending::Failed(HandlerError::Panic),

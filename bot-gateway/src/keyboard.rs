@@ -10,6 +10,7 @@ use crate::dialogue::{Choices, MERGE_MIN};
 use crate::mode::Mode;
 use crate::models::Model;
 use crate::money::Kopecks;
+use crate::style::{Change, Style};
 use crate::text;
 
 /// The sums that can be paid in with one tap.
@@ -55,6 +56,31 @@ pub fn choices(models: &[Model], chosen: &Choices) -> InlineKeyboardMarkup {
         rows.push(model.upscale_factors.iter().map(factor).collect());
     }
     rows.push(vec![button(text::menu::CANCEL_BUTTON, &Button::Cancel)]);
+    InlineKeyboardMarkup::new(rows)
+}
+
+/// How the text of a preview can be changed; what is there is ticked.
+pub fn style(style: &Style) -> InlineKeyboardMarkup {
+    let change = |change: Change| {
+        choice(text::styles::button(change).to_owned(), &Button::Style(change), style.has(change))
+    };
+    let mut rows = vec![
+        vec![change(Change::Smaller), change(Change::Larger)],
+        vec![change(Change::Top), change(Change::Middle), change(Change::Bottom)],
+        vec![change(Change::Left), change(Change::Center), change(Change::Right)],
+        [Change::White, Change::Black, Change::Red, Change::Yellow, Change::Green, Change::Blue]
+            .map(change)
+            .to_vec(),
+        vec![change(Change::Plate), change(Change::Outline), change(Change::Shadow)],
+    ];
+    if style.has(Change::Plate) {
+        rows.push(vec![change(Change::Corners)]);
+    }
+    rows.push(vec![
+        button(text::styles::TEXT_BUTTON, &Button::StyleText),
+        button(text::menu::CANCEL_BUTTON, &Button::Cancel),
+    ]);
+    rows.push(vec![button(text::styles::DONE_BUTTON, &Button::StyleDone)]);
     InlineKeyboardMarkup::new(rows)
 }
 

@@ -19,6 +19,7 @@ pub mod mode;
 pub mod money;
 pub mod account;
 pub mod models;
+pub mod style;
 pub mod paid;
 pub mod purchases;
 pub mod pictures;

@@ -16,7 +16,7 @@ use tokio_stream::StreamExt as _;
 use tonic::{Response, Status};
 
 use crate::app::App;
-use crate::dialogue::Input;
+use crate::dialogue::{Draft, Input};
 use crate::handlers::error::HandlerError;
 use crate::telegram::{DownloadError, FILE_BYTES_MAX, TelegramError};
 use crate::text;
@@ -137,20 +137,43 @@ pub struct Picture {
 pub async fn add_text(
     app: &App,
     user_id: i64,
-    file_id: &str,
-    drawn: &str,
+    draft: &Draft,
+    preview_side_max: i32,
 ) -> Result<Fit<Picture>, HandlerError> {
+    let Some(input) = draft.inputs.first() else { return Ok(Err(text::problems::PHOTO_LOST)) };
+    let header = AddTextHeader {
+        user_id,
+        text: draft.text.clone(),
+        style: Some(draft.style.0.clone()),
+        preview_side_max,
+        input_id: input.input_id.clone(),
+    };
+    match draw(app, header.clone(), &Bytes::new()).await {
+        Err(status) if reason::of(&status).as_deref() == Some(reason::INPUT_NOT_FOUND) => {}
+        answer => return drawn(answer),
+    }
+    // media-worker has forgotten it; Telegram keeps it longer.
     let _place = app.incoming.acquire().await;
-    let bytes = match download(app, file_id).await? {
+    let bytes = match download(app, &input.file_id).await? {
         Ok(bytes) => bytes,
         Err(said) => return Ok(Err(said)),
     };
-    let header = AddTextHeader { user_id, text: drawn.to_owned() };
+    drawn(draw(app, AddTextHeader { input_id: String::new(), ..header }, &bytes).await)
+}
+
+fn drawn(answer: Result<Picture, Status>) -> Result<Fit<Picture>, HandlerError> {
+    match answer {
+        Ok(picture) => Ok(Ok(picture)),
+        Err(status) => unfit(status, "AddText"),
+    }
+}
+
+async fn draw(app: &App, header: AddTextHeader, bytes: &Bytes) -> Result<Picture, Status> {
     let parts = std::iter::once(add_text_request::Part::Header(header))
-        .chain(pieces(&bytes).map(add_text_request::Part::Piece))
+        .chain(pieces(bytes).map(add_text_request::Part::Piece))
         .map(|part| AddTextRequest { part: Some(part) })
         .collect::<Vec<_>>();
-    let answer = call(TRANSFER_DEADLINE, parts, |request| {
+    call(TRANSFER_DEADLINE, parts, |request| {
         let mut media = app.media.streaming();
         async move {
             let mut stream = media.add_text(request.map(tokio_stream::iter)).await?.into_inner();
@@ -165,11 +188,7 @@ pub async fn add_text(
             picture.whole().map(Response::new)
         }
     })
-    .await;
-    match answer {
-        Ok(picture) => Ok(Ok(picture)),
-        Err(status) => unfit(status, "AddText"),
-    }
+    .await
 }
 
 /// Reads the picture that a job made.

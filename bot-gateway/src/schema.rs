@@ -95,6 +95,7 @@ fn answers() -> UpdateHandler<HandlerError> {
         .branch(case![State::WaitFace(draft)].endpoint(photos::face))
         .branch(case![State::WaitPhotos(draft)].endpoint(merge::photo))
         .branch(case![State::WaitText(draft)].endpoint(add_text::text))
+        .branch(case![State::WaitStyle(draft)].endpoint(add_text::describe))
         .branch(case![State::WaitAmount(before)].endpoint(top_up::amount))
         .branch(case![State::WaitEmail(question)].endpoint(email::answer))
         .branch(dptree::endpoint(other::unexpected))

@@ -313,6 +313,8 @@ thin_client! {
         cancel_job(media::CancelJobRequest) -> media::CancelJobResponse;
         list_models(media::ListModelsRequest) -> media::ListModelsResponse;
         get_limits(media::GetLimitsRequest) -> media::GetLimitsResponse;
+        describe_text_style(media::DescribeTextStyleRequest)
+            -> media::DescribeTextStyleResponse;
         ack_results(media::AckResultsRequest) -> media::AckResultsResponse;
     }
 }

@@ -132,6 +132,10 @@ pub const TEXT_TOO_LONG: &str = "TEXT_TOO_LONG";
 pub const TEXT_DOES_NOT_FIT: &str = "TEXT_DOES_NOT_FIT";
 /// No font has these characters.
 pub const TEXT_CHARACTERS_MISSING: &str = "TEXT_CHARACTERS_MISSING";
+/// The description of a style is empty.
+pub const DESCRIPTION_MISSING: &str = "DESCRIPTION_MISSING";
+/// The description of a style is longer than `max_characters`.
+pub const DESCRIPTION_TOO_LONG: &str = "DESCRIPTION_TOO_LONG";
 
 /// The reason code that a refusal carries, if it carries one.
 pub fn of(status: &Status) -> Option<String> {

@@ -9,7 +9,7 @@ use crate::talk::Talk;
 use crate::text;
 
 use super::error::HandlerError;
-use super::{cancel_job, choices, email, merge, modes, stars, start, top_up};
+use super::{add_text, cancel_job, choices, email, merge, modes, stars, start, top_up};
 
 /// Tells the user's client that the press was seen, before anything else is done. That it may be
 /// too late for that changes nothing.
@@ -37,6 +37,9 @@ pub async fn press(talk: Talk, state: State, query: CallbackQuery) -> Result<(),
             let chosen = |choices: &mut Choices| choices.upscale_factor = Some(factor);
             choices::choose(talk, state, &query, chosen).await
         }
+        Ok(Button::Style(change)) => add_text::change(talk, state, &query, change).await,
+        Ok(Button::StyleText) => add_text::another_text(talk, state, &query).await,
+        Ok(Button::StyleDone) => add_text::done(talk, state, &query).await,
         Ok(Button::PaymentMenu) => top_up::menu(talk).await,
         Ok(Button::TopUp(amount)) => top_up::open(&talk, state, cause, amount).await,
         Ok(Button::Stars) => stars::menu(talk).await,

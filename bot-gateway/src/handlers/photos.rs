@@ -38,7 +38,7 @@ pub async fn photo(
         }
         (Mode::AddText, Some(caption)) => {
             talk.go(State::WaitText(draft.clone()));
-            add_text::draw(&talk, &draft, caption).await
+            add_text::take(&talk, draft, caption).await
         }
         (Mode::AddText, None) => ask(&talk, text::modes::ASK_TEXT, State::WaitText(draft)).await,
         (Mode::Generate | Mode::Merge, _) => other::unexpected(talk, State::Idle).await,

@@ -48,6 +48,7 @@ pub async fn cancel(talk: Talk, state: State) -> Result<(), HandlerError> {
         | State::WaitPhotos(_)
         | State::WaitPrompt(_)
         | State::WaitText(_)
+        | State::WaitStyle(_)
         | State::WaitAmount(_)
         | State::WaitEmail(_) => text::menu::CANCELLED,
     };

@@ -152,6 +152,22 @@ impl Telegram {
         Err(TelegramError::Refused(error))
     }
 
+    /// Puts another picture and caption into a message of the bot.
+    pub async fn edit_picture(
+        &self,
+        message: (ChatId, MessageId),
+        picture: &Outgoing,
+        html: &str,
+        keyboard: &InlineKeyboardMarkup,
+    ) -> Result<(), TelegramError> {
+        let form = || picture.edit_form(message, html, keyboard);
+        let sent = self.sent(|| async {
+            let form = form().map_err(Verdict::Failed)?;
+            self.wire.call("editMessageMedia", Told::Form(form)).await
+        });
+        sent.await.map(drop)
+    }
+
     /// Calls a method until it is done or refused, a few times.
     pub(super) async fn call(&self, method: &str, body: Value) -> Result<Value, TelegramError> {
         self.sent(|| self.wire.call(method, Told::Json(body.clone()))).await

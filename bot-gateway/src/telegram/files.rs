@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use telegram_http::Body;
 use telegram_http::multipart::{Form, Part};
 use teloxide::ApiError;
-use teloxide::types::{ChatId, InlineKeyboardMarkup};
+use teloxide::types::{ChatId, InlineKeyboardMarkup, MessageId};
 
 use super::calls::Telegram;
 use super::error::TelegramError;
@@ -104,6 +104,39 @@ impl Outgoing {
             && self.bytes.get(COLOUR_TYPE_AT).is_some_and(|colour| matches!(colour, 4 | 6))
     }
 
+    /// The form that puts it into a message, by a name that the rest of the form refers to.
+    pub(super) fn edit_form(
+        &self,
+        (chat, message): (ChatId, MessageId),
+        html: &str,
+        keyboard: &InlineKeyboardMarkup,
+    ) -> Result<Form, TelegramError> {
+        let kind = if self.is_photo() { UploadKind::Photo } else { UploadKind::Document };
+        let media = json!({
+            "type": kind.field(), "media": "attach://picture", "caption": html, "parse_mode": "HTML",
+        });
+        let form = Form::new()
+            .text("chat_id", chat.0.to_string())
+            .text("message_id", message.0.to_string())
+            .text("media", media.to_string())
+            .text("reply_markup", json!(keyboard).to_string());
+        Ok(form.part("picture", self.part()?))
+    }
+
+    fn part(&self) -> Result<Part, TelegramError> {
+        let (name, mime) = match self.content_type.as_str() {
+            "image/png" => ("media-lab.png", "image/png"),
+            "image/webp" => ("media-lab.webp", "image/webp"),
+            _ => ("media-lab.jpg", "image/jpeg"),
+        };
+        let size = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
+        // The body shares the picture's memory.
+        Part::stream_with_length(Body::from(self.bytes.clone()), size)
+            .file_name(name)
+            .mime_str(mime)
+            .map_err(|error| TelegramError::Unknown(error.to_string()))
+    }
+
     /// The form that sends it; `caption` comes with whether it is HTML.
     pub(super) fn form(
         &self,
@@ -112,17 +145,7 @@ impl Outgoing {
         (caption, is_html): (&str, bool),
         keyboard: Option<&InlineKeyboardMarkup>,
     ) -> Result<Form, TelegramError> {
-        let (name, mime) = match self.content_type.as_str() {
-            "image/png" => ("media-lab.png", "image/png"),
-            "image/webp" => ("media-lab.webp", "image/webp"),
-            _ => ("media-lab.jpg", "image/jpeg"),
-        };
-        let size = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
-        // The body shares the picture's memory.
-        let file = Part::stream_with_length(Body::from(self.bytes.clone()), size)
-            .file_name(name)
-            .mime_str(mime)
-            .map_err(|error| TelegramError::Unknown(error.to_string()))?;
+        let file = self.part()?;
         let mut form =
             Form::new().text("chat_id", chat.0.to_string()).text("caption", caption.to_owned());
         if is_html {

@@ -8,4 +8,5 @@ pub mod receipts;
 pub mod cancellations;
 pub mod stars;
 pub mod jobs;
+pub mod styles;
 pub mod problems;

@@ -209,8 +209,10 @@ async fn add_text_is_answered_at_once_and_takes_nothing() {
     let photo = user.sends_photo(picture(1), &[]).await;
     user.reads(photo, "Какой текст").await;
     let text = user.writes("С днём рождения! 🎉").await;
+    let preview = user.reads(text, "Так будет выглядеть").await;
+    user.presses(&preview, "✅ Готово").await;
 
-    let result = user.reads(text, "Готово").await;
+    let result = user.reads(text, "Это бесплатно").await;
     assert!(result["photo"].is_object(), "{result:#}");
     assert!(app.model(|model| model.reserve_keys.is_empty()));
     app.stop().await;

@@ -12,6 +12,7 @@ mod jobs;
 mod payments;
 mod receipts;
 mod stars;
+mod styles;
 mod inbox;
 mod input;
 mod process;

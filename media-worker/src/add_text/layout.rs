@@ -1,7 +1,7 @@
 //! How large the text is, and where it stands.
 //!
-//! The largest size wins at which the text keeps to the lower part of the picture. Words stay whole
-//! unless that costs most of the size.
+//! The largest size wins at which the text keeps to its part of the picture, and the style makes
+//! that larger or smaller. Words stay whole unless that costs most of the size.
 
 #![expect(
     clippy::float_arithmetic,
@@ -15,30 +15,21 @@ use cosmic_text::{Align, Buffer, FontSystem, Metrics, PhysicalGlyph, Shaping, Wr
 
 use super::AddTextError;
 use super::fonts::{EmojiFace, Fonts};
+use super::sizes::{READABLE_PX, Sizes};
+use super::style::{Horizontal, TextStyle, Vertical};
 use super::text::{Script, is_invisible, spans};
 
 /// The part of the picture's width that lines may take.
-const WIDTH_SHARE: f32 = 0.9;
+pub(super) const WIDTH_SHARE: f32 = 0.9;
 /// The part of the picture's height that the text may take.
-const HEIGHT_SHARE: f32 = 0.4;
+pub(super) const HEIGHT_SHARE: f32 = 0.4;
 /// What a long text may take, before it is refused.
 const HEIGHT_SHARE_AT_MOST: f32 = 0.9;
-/// From the text to the picture's lower edge, as a part of the shorter side.
+/// From the text to the picture's upper or lower edge, as a part of the shorter side.
 const MARGIN_SHARE: f32 = 0.04;
 /// From line to line, in font sizes: the letters' own height and some air for the outline.
-const LINE_HEIGHT: f32 = 1.2;
+pub(super) const LINE_HEIGHT: f32 = 1.2;
 
-/// The thickness of the outline, in font sizes.
-const OUTLINE_SHARE: f32 = 0.06;
-
-/// What a short text gets, as a part of the geometric mean of the sides.
-const SIZE_SHARE: f32 = 0.09;
-/// Smaller type cannot be read on a picture that is looked at as a whole.
-const SIZE_SHARE_AT_LEAST: f32 = 0.015;
-/// Smaller type cannot be read at all.
-const READABLE_PX: f32 = 8.0;
-/// From one size tried to the next.
-const SIZE_STEP: f32 = 0.95;
 /// Words are broken if they fit whole only below this part of the size they have broken.
 const WHOLE_WORDS_WORTH: f32 = 0.4;
 
@@ -46,19 +37,12 @@ const WHOLE_WORDS_WORTH: f32 = 0.4;
 #[derive(Debug)]
 pub(super) struct Typeset {
     pub(super) glyphs: Vec<PhysicalGlyph>,
-    font_size: f32,
-}
-
-impl Typeset {
-    /// In pixels: enough for white letters on white, and not so much that it fills their insides.
-    pub(super) fn outline_thickness(&self) -> f32 {
-        (self.font_size * OUTLINE_SHARE).max(1.0)
-    }
-
-    /// In pixels. Emoji have colours of their own and need less.
-    pub(super) fn emoji_outline_thickness(&self) -> f32 {
-        (self.outline_thickness() / 2.0).max(1.0)
-    }
+    /// In pixels of the picture.
+    pub(super) font_size: f32,
+    /// How much smaller all of it is drawn: 1 but for a preview.
+    pub(super) scale: f32,
+    /// What the lines take up, as drawn: left, top, right and lower edge.
+    pub(super) block: [f32; 4],
 }
 
 /// The sides of the picture, in pixels.
@@ -66,6 +50,26 @@ impl Typeset {
 pub(super) struct Sides {
     pub(super) width: u32,
     pub(super) height: u32,
+}
+
+impl Sides {
+    /// The same picture with no side longer than so many pixels; `None` where it is so already.
+    pub(super) fn within(self, side_max: u32) -> Option<Self> {
+        let longer = self.width.max(self.height);
+        if longer <= side_max {
+            return None;
+        }
+        let smaller = |side: u32| {
+            let scaled = u64::from(side) * u64::from(side_max) / u64::from(longer);
+            u32::try_from(scaled).unwrap_or(side_max).max(1)
+        };
+        Some(Self { width: smaller(self.width), height: smaller(self.height) })
+    }
+
+    /// How much smaller this picture is than that one.
+    pub(super) fn scale_of(self, whole: Self) -> f32 {
+        self.width.max(self.height) as f32 / whole.width.max(whole.height) as f32
+    }
 }
 
 /// A size that fits, and the wrapping it fits with.
@@ -80,10 +84,11 @@ pub(super) fn typeset(
     fonts: &Fonts,
     system: &mut FontSystem,
     text: &str,
-    sides: Sides,
+    style: &TextStyle,
+    (sides, scale): (Sides, f32),
 ) -> Result<Typeset, AddTextError> {
     let (width, height) = (sides.width as f32, sides.height as f32);
-    let mut page = Page::new(fonts, system, text, width * WIDTH_SHARE);
+    let mut page = Page::new(fonts, system, (text, style.horizontal), width * WIDTH_SHARE);
     page.refuse_missing_characters()?;
 
     let sizes = Sizes::of(width, height);
@@ -99,36 +104,21 @@ pub(super) fn typeset(
         None => return Err(AddTextError::TextDoesNotFit),
     };
 
+    let fit = page.resized(fit, style.size.get(), height * HEIGHT_SHARE_AT_MOST);
     page.set(fit);
     let left = width * (1.0 - WIDTH_SHARE) / 2.0;
-    let top = height - width.min(height) * MARGIN_SHARE - page.height();
-    Ok(Typeset { glyphs: page.glyphs(left, top), font_size: fit.size })
-}
-
-/// The sizes that are tried.
-#[derive(Debug)]
-struct Sizes {
-    largest: f32,
-    smallest: f32,
-}
-
-impl Sizes {
-    fn of(width: f32, height: f32) -> Self {
-        let mean = (width * height).sqrt();
-        let one_line = height * HEIGHT_SHARE / LINE_HEIGHT;
-        let one_letter = width * WIDTH_SHARE;
-        // Below one pixel there is nothing to draw.
-        let largest = (mean * SIZE_SHARE).min(one_line).min(one_letter).max(1.0);
-        let smallest = (mean * SIZE_SHARE_AT_LEAST).max(READABLE_PX).min(largest);
-        Self { largest, smallest }
-    }
-
-    fn descending(&self) -> impl Iterator<Item = f32> {
-        let smallest = self.smallest;
-        std::iter::successors(Some(self.largest), move |&size| {
-            (size > smallest).then(|| (size * SIZE_STEP).max(smallest))
-        })
-    }
+    let margin = width.min(height) * MARGIN_SHARE;
+    let top = match style.vertical {
+        Vertical::Top => margin,
+        Vertical::Middle => (height - page.height()) / 2.0,
+        Vertical::Bottom => height - margin - page.height(),
+    };
+    Ok(Typeset {
+        glyphs: page.glyphs(left, top, scale),
+        font_size: fit.size,
+        scale,
+        block: page.block(left, top).map(|edge| edge * scale),
+    })
 }
 
 /// The text, shaped once and set at many sizes.
@@ -139,7 +129,12 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn new(fonts: &Fonts, system: &'a mut FontSystem, text: &str, width: f32) -> Self {
+    fn new(
+        fonts: &Fonts,
+        system: &'a mut FontSystem,
+        (text, horizontal): (&str, Horizontal),
+        width: f32,
+    ) -> Self {
         let mut buffer = Buffer::new_empty(Metrics::new(1.0, LINE_HEIGHT));
         buffer.set_size(Some(width), None);
 
@@ -155,7 +150,7 @@ impl<'a> Page<'a> {
             spans.into_iter().map(|(range, script)| (&text[range], attrs(script))),
             &letters,
             Shaping::Advanced,
-            Some(Align::Center),
+            Some(align(horizontal)),
         );
 
         let mut page = Self { system, buffer, width };
@@ -199,6 +194,16 @@ impl<'a> Page<'a> {
         })
     }
 
+    /// Larger or smaller by so many percent, as far as there is room.
+    fn resized(&mut self, fit: Fit, percent: u8, height: f32) -> Fit {
+        let size = fit.size * f32::from(percent) / 100.0;
+        if percent <= 100 {
+            return Fit { size: size.max(READABLE_PX.min(fit.size)), ..fit };
+        }
+        let sizes = Sizes { largest: size, smallest: fit.size };
+        self.largest_with(fit.wrap, &sizes, height).unwrap_or(fit)
+    }
+
     fn height(&self) -> f32 {
         self.buffer.layout_runs().map(|run| run.line_height).sum()
     }
@@ -207,14 +212,31 @@ impl<'a> Page<'a> {
         self.buffer.layout_runs().map(|run| run.line_w).fold(0.0, f32::max)
     }
 
-    fn glyphs(&self, left: f32, top: f32) -> Vec<PhysicalGlyph> {
+    /// What the lines take up, without the room at their sides.
+    fn block(&self, left: f32, top: f32) -> [f32; 4] {
+        let glyphs = || self.buffer.layout_runs().flat_map(|run| run.glyphs.iter());
+        let start = glyphs().map(|glyph| glyph.x).fold(f32::INFINITY, f32::min);
+        let end = glyphs().map(|glyph| glyph.x + glyph.w).fold(f32::NEG_INFINITY, f32::max);
+        [left + start, top, left + end, top + self.height()]
+    }
+
+    fn glyphs(&self, left: f32, top: f32, scale: f32) -> Vec<PhysicalGlyph> {
         self.buffer
             .layout_runs()
             .flat_map(|run| {
                 let drawn = run.glyphs.iter().filter(|glyph| glyph.glyph_id != 0);
-                drawn.map(move |glyph| glyph.physical((left, top + run.line_y), 1.0))
+                let origin = (left * scale, (top + run.line_y) * scale);
+                drawn.map(move |glyph| glyph.physical(origin, scale))
             })
             .collect()
+    }
+}
+
+fn align(horizontal: Horizontal) -> Align {
+    match horizontal {
+        Horizontal::Left => Align::Left,
+        Horizontal::Center => Align::Center,
+        Horizontal::Right => Align::Right,
     }
 }
 
@@ -227,7 +249,9 @@ mod tests {
     static FONTS: LazyLock<Fonts> = LazyLock::new(|| Fonts::built_in().unwrap());
 
     fn with_page<T>(text: &str, width: f32, work: impl FnOnce(&mut Page<'_>) -> T) -> T {
-        FONTS.with_system(|system| work(&mut Page::new(&FONTS, system, text, width)))
+        FONTS.with_system(|system| {
+            work(&mut Page::new(&FONTS, system, (text, Horizontal::Center), width))
+        })
     }
 
     /// The lines that the text is wrapped into.
@@ -300,7 +324,8 @@ mod tests {
     #[test]
     fn a_text_that_could_not_be_read_is_refused() {
         let typeset = |text: &str, (width, height)| {
-            FONTS.with_system(|system| typeset(&FONTS, system, text, Sides { width, height }))
+            let place = (Sides { width, height }, 1.0);
+            FONTS.with_system(|system| typeset(&FONTS, system, text, &TextStyle::default(), place))
         };
         let long = "долго ".repeat(83);
         let tall = "a\n".repeat(250);
@@ -309,18 +334,6 @@ mod tests {
         assert_eq!(typeset(&long, (100, 100)).unwrap_err(), AddTextError::TextDoesNotFit);
         assert_eq!(typeset(tall.trim(), (1024, 768)).unwrap_err(), AddTextError::TextDoesNotFit);
         assert!(typeset(&long, (16, 16)).is_ok(), "an icon gets what fits");
-    }
-
-    #[test]
-    fn sizes_go_down_to_the_smallest_and_end() {
-        for (width, height) in [(1.0, 1.0), (1024.0, 768.0), (16_000.0, 1.0), (7_000.0, 7_000.0)] {
-            let sizes = Sizes::of(width, height);
-            let tried: Vec<f32> = sizes.descending().collect();
-
-            assert!(tried.is_sorted_by(|a, b| a > b), "{tried:?}");
-            assert!(tried.len() < 50 && tried.iter().all(|&size| size >= 1.0), "{tried:?}");
-            assert!(tried.last().is_some_and(|&last| (last - sizes.smallest).abs() < 0.001));
-        }
     }
 
     /// The fonts that a text is drawn with, by the family's first word.
@@ -366,7 +379,7 @@ mod tests {
     fn a_sequence_of_emoji_is_one_glyph() {
         for text in ["👩‍👩‍👧", "🇷🇺", "👍🏽", "1️⃣", "❤️", "🏳️‍🌈"]
         {
-            let glyphs = with_page(text, 1_000.0, |page| page.glyphs(0.0, 0.0).len());
+            let glyphs = with_page(text, 1_000.0, |page| page.glyphs(0.0, 0.0, 1.0).len());
             assert_eq!(glyphs, 1, "{text}");
         }
     }

@@ -32,6 +32,19 @@ impl Mask {
         })
     }
 
+    /// The same with empty pixels around it.
+    pub(super) fn with_margin(&self, margin: usize) -> Self {
+        let (width, height) = (self.width + 2 * margin, self.height + 2 * margin);
+        let reach = i32::try_from(margin).unwrap_or(i32::MAX);
+        let mut coverage = vec![0; width * height];
+        for row in 0..self.height {
+            let from = &self.coverage[row * self.width..][..self.width];
+            coverage[(row + margin) * width + margin..][..self.width].copy_from_slice(from);
+        }
+        let (left, top) = (self.left.saturating_sub(reach), self.top.saturating_sub(reach));
+        Self { left, top, width, height, coverage }
+    }
+
     /// Without the pixels that are less than half covered, such as the faint glow around an emoji.
     pub(super) fn solid(&self) -> Self {
         let solid = |&coverage: &u8| if coverage < 128 { 0 } else { coverage };

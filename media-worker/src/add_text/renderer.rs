@@ -8,8 +8,9 @@ use super::draw::draw;
 use super::encode::encode;
 use super::fonts::Fonts;
 use super::layout::{Sides, typeset};
+use super::style::TextStyle;
 use super::text::clean;
-use crate::picture;
+use crate::picture::{self, PictureFormat};
 
 /// Draws texts onto pictures. Made once; several threads may use it at a time.
 #[derive(Debug)]
@@ -38,26 +39,41 @@ impl TextRenderer {
         Ok(Self { fonts })
     }
 
-    /// Draws the text into the lower part of the picture.
+    /// Draws the text. With `preview_side_max` the picture is made smaller, to that many pixels of its
+    /// longer side, and the text with it: it shows what the whole will look like.
     ///
     /// Blocks, for seconds with the largest pictures, and may take half a gigabyte for one of them:
     /// the caller bounds how many are drawn at a time.
-    pub fn render(&self, picture: &[u8], text: &str) -> Result<Rendered, AddTextError> {
+    pub fn render(
+        &self,
+        picture: &[u8],
+        text: &str,
+        style: &TextStyle,
+        preview_side_max: Option<u32>,
+    ) -> Result<Rendered, AddTextError> {
         let text = clean(text)?;
-        let picture = picture::decode(picture)?;
-        let mut canvas = Canvas::new(picture.format, picture.pixels);
+        let mut picture = picture::decode(picture)?;
+        let sides = Sides { width: picture.pixels.width(), height: picture.pixels.height() };
+        let mut format = picture.format;
+        let mut scale = 1.0;
+        if let Some(preview) = preview_side_max.and_then(|side_max| sides.within(side_max)) {
+            let Sides { width, height } = preview;
+            picture.pixels = picture.pixels.thumbnail_exact(width, height);
+            scale = preview.scale_of(sides);
+            format = PictureFormat::Jpeg;
+        }
 
-        let sides = Sides { width: canvas.width(), height: canvas.height() };
+        let mut canvas = Canvas::new(picture.format, picture.pixels);
         self.fonts.with_system(|system| {
-            let typeset = typeset(&self.fonts, system, &text, sides)?;
-            draw(&mut canvas, system, &typeset);
+            let typeset = typeset(&self.fonts, system, &text, style, (sides, scale))?;
+            draw(&mut canvas, system, &typeset, style);
             Ok::<_, AddTextError>(())
         })?;
 
         let profile = picture.color_profile.as_deref();
-        let (bytes, format) = encode(&canvas, picture.format, profile)?;
+        let (bytes, format) = encode(&canvas, format, profile)?;
         let content_type = format.content_type();
-        Ok(Rendered { bytes, content_type, width: sides.width, height: sides.height })
+        Ok(Rendered { bytes, content_type, width: canvas.width(), height: canvas.height() })
     }
 }
 
@@ -68,8 +84,8 @@ mod tests {
     use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 
     use super::*;
+    use crate::picture::PictureError;
     use crate::picture::samples::{file, with_orientation};
-    use crate::picture::{PictureError, PictureFormat};
 
     static RENDERER: LazyLock<TextRenderer> = LazyLock::new(|| TextRenderer::new(None).unwrap());
 
@@ -80,7 +96,7 @@ mod tests {
     /// Draws onto a picture of one colour, and reads the result.
     fn drawn(pixels: &RgbImage, text: &str) -> RgbImage {
         let png = file(pixels.clone(), ImageFormat::Png);
-        let rendered = RENDERER.render(&png, text).unwrap();
+        let rendered = RENDERER.render(&png, text, &TextStyle::default(), None).unwrap();
         picture::decode(&rendered.bytes).unwrap().pixels.into_rgb8()
     }
 
@@ -90,7 +106,7 @@ mod tests {
 
     #[track_caller]
     fn check_format(picture: &[u8], content_type: &str) {
-        let rendered = RENDERER.render(picture, "Привет 🎨").unwrap();
+        let rendered = RENDERER.render(picture, "Привет 🎨", &TextStyle::default(), None).unwrap();
         let found = picture::inspect(&rendered.bytes).unwrap();
         assert_eq!(rendered.content_type, content_type);
         assert_eq!(found.format.content_type(), content_type);
@@ -219,7 +235,7 @@ mod tests {
                 },
             );
         let jpeg = with_orientation(&file(pixels, ImageFormat::Jpeg), 6);
-        let rendered = RENDERER.render(&jpeg, "Привет").unwrap();
+        let rendered = RENDERER.render(&jpeg, "Привет", &TextStyle::default(), None).unwrap();
 
         assert_eq!((rendered.width, rendered.height), (200, 400));
         let after = picture::decode(&rendered.bytes).unwrap();
@@ -235,7 +251,8 @@ mod tests {
     fn transparency_is_kept_and_the_text_is_solid() {
         for format in [ImageFormat::Png, ImageFormat::WebP] {
             let clear = RgbaImage::from_pixel(400, 300, Rgba([10, 20, 30, 0]));
-            let rendered = RENDERER.render(&file(clear, format), "Ш").unwrap();
+            let rendered =
+                RENDERER.render(&file(clear, format), "Ш", &TextStyle::default(), None).unwrap();
             let after = picture::decode(&rendered.bytes).unwrap();
 
             assert_eq!(after.format, PictureFormat::Png);
@@ -263,7 +280,10 @@ mod tests {
 
     #[track_caller]
     fn refused(picture: &[u8], text: &str, expected: AddTextError) {
-        assert_eq!(RENDERER.render(picture, text).unwrap_err(), expected);
+        assert_eq!(
+            RENDERER.render(picture, text, &TextStyle::default(), None).unwrap_err(),
+            expected
+        );
     }
 
     #[test]
@@ -301,7 +321,7 @@ mod tests {
             "x\n\n\n\ny".to_owned(),
         ];
         for text in &texts {
-            match RENDERER.render(&picture, text) {
+            match RENDERER.render(&picture, text, &TextStyle::default(), None) {
                 Ok(rendered) => assert_eq!(rendered.width, 200),
                 Err(AddTextError::CharactersMissing { .. } | AddTextError::TextDoesNotFit) => {}
                 Err(error) => panic!("{text:?}: {error}"),
@@ -312,10 +332,13 @@ mod tests {
     #[test]
     fn several_threads_draw_at_a_time() {
         let picture = file(plain(300, 200, [9; 3]), ImageFormat::Png);
-        let alone = RENDERER.render(&picture, "Привет 🎨").unwrap().bytes;
+        let alone =
+            RENDERER.render(&picture, "Привет 🎨", &TextStyle::default(), None).unwrap().bytes;
 
         std::thread::scope(|scope| {
-            let draw = || RENDERER.render(&picture, "Привет 🎨").unwrap().bytes;
+            let draw = || {
+                RENDERER.render(&picture, "Привет 🎨", &TextStyle::default(), None).unwrap().bytes
+            };
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(draw)).collect();
             for thread in threads {
                 assert!(thread.join().unwrap() == alone);

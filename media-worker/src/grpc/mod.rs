@@ -6,6 +6,7 @@ mod submit;
 mod standing;
 mod cancel;
 mod watch;
+mod style;
 mod draw;
 mod pieces;
 mod convert;

@@ -19,7 +19,7 @@ use crate::domain::{ResultPicture, Stage};
 use crate::worker::Parts;
 
 use super::status::MediaError;
-use super::{cancel, convert, draw, pieces, standing, submit, uploads, watch};
+use super::{cancel, convert, draw, pieces, standing, style, submit, uploads, watch};
 
 /// Pictures on their way in at once.
 const UPLOADING_MAX: usize = 16;
@@ -176,6 +176,13 @@ impl MediaService for MediaGrpc {
             Err(error) => return Err(MediaError::Disk(error).into()),
         };
         Ok(Response::new(stream::iter(result_parts(&result, bytes))))
+    }
+
+    async fn describe_text_style(
+        &self,
+        request: Request<wire::DescribeTextStyleRequest>,
+    ) -> Result<Response<wire::DescribeTextStyleResponse>, Status> {
+        Ok(Response::new(style::describe_style(request.into_inner())?))
     }
 
     type AddTextStream = Iter<std::vec::IntoIter<Result<wire::AddTextResponse, Status>>>;

@@ -3,7 +3,7 @@
 use proto::reason;
 use tonic::{Code, Status};
 
-use crate::add_text::AddTextError;
+use crate::add_text::{AddTextError, BadStyle, DESCRIPTION_CHARACTERS_MAX, DescriptionError};
 use crate::domain::RequestError;
 use crate::fal::NotOffered;
 use crate::picture::PictureError;
@@ -38,6 +38,10 @@ pub(super) enum MediaError {
     Picture(#[from] PictureError),
     #[error(transparent)]
     AddText(#[from] AddTextError),
+    #[error(transparent)]
+    Style(#[from] BadStyle),
+    #[error(transparent)]
+    Description(#[from] DescriptionError),
     #[error("too many pictures are being drawn, try again after a moment")]
     Busy,
     /// The caller's stream broke off, or stopped.
@@ -77,6 +81,16 @@ impl From<MediaError> for Status {
                 picture(why)
             }
             MediaError::AddText(why) => add_text(&why),
+            MediaError::Style(why) => {
+                invalid(reason::INVALID_FIELD, &error, [("field", why.field.to_owned())])
+            }
+            MediaError::Description(DescriptionError::Missing) => {
+                invalid(reason::DESCRIPTION_MISSING, &error, [])
+            }
+            MediaError::Description(DescriptionError::TooLong) => {
+                let values = [("max_characters", DESCRIPTION_CHARACTERS_MAX.to_string())];
+                invalid(reason::DESCRIPTION_TOO_LONG, &error, values)
+            }
             MediaError::Busy => refuse(Code::ResourceExhausted, reason::BUSY, &error),
             MediaError::Stream(_) => Self::cancelled(error.to_string()),
             MediaError::Billing(_)

@@ -102,6 +102,7 @@ pub const ALLOWED: &[(&str, &[Known])] = &[
     ("/medialab.media.v1.MediaService/AckResults", &[Bot]),
     ("/medialab.media.v1.MediaService/FetchResult", &[Bot]),
     ("/medialab.media.v1.MediaService/AddText", &[Bot]),
+    ("/medialab.media.v1.MediaService/DescribeTextStyle", &[Bot]),
 ];
 
 /// Whoever our authority knows may ask whether we serve.

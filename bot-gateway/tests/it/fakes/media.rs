@@ -2,10 +2,11 @@
 
 use proto::media::v1::media_service_server::MediaService;
 use proto::media::v1::{
-    AckResultsRequest, AckResultsResponse, AddTextRequest, AddTextResponse, CancelJobRequest,
-    CancelJobResponse, FetchResultRequest, FetchResultResponse, GetJobRequest, GetJobResponse,
-    GetLimitsRequest, GetLimitsResponse, Job, JobState, ListModelsRequest, ListModelsResponse,
-    PictureHeader, SubmitJobRequest, SubmitJobResponse, UploadInputRequest, UploadInputResponse,
+    AckResultsRequest, AckResultsResponse, AddTextHeader, AddTextRequest, AddTextResponse,
+    CancelJobRequest, CancelJobResponse, DescribeTextStyleRequest, DescribeTextStyleResponse,
+    FetchResultRequest, FetchResultResponse, GetJobRequest, GetJobResponse, GetLimitsRequest,
+    GetLimitsResponse, Job, JobState, ListModelsRequest, ListModelsResponse, PictureHeader,
+    SubmitJobRequest, SubmitJobResponse, UploadInputRequest, UploadInputResponse,
     WatchResultsRequest, WatchResultsResponse, add_text_request, add_text_response,
     fetch_result_response, upload_input_request, watch_results_response,
 };
@@ -118,6 +119,25 @@ impl MediaService for Fakes {
         Ok(Response::new(ListModelsResponse { models }))
     }
 
+    async fn describe_text_style(
+        &self,
+        request: Request<DescribeTextStyleRequest>,
+    ) -> Answer<DescribeTextStyleResponse> {
+        let DescribeTextStyleRequest { description, style } = request.into_inner();
+        let mut model = self.model();
+        model.descriptions.push(description.clone());
+        let mut style = style.unwrap_or_default();
+        let words_not_understood = match description.as_str() {
+            "красный" => {
+                "#FF0000".clone_into(&mut style.color);
+                Vec::new()
+            }
+            other => other.split(' ').map(ToOwned::to_owned).collect(),
+        };
+        let style = Some(style);
+        Ok(Response::new(DescribeTextStyleResponse { style, words_not_understood }))
+    }
+
     async fn get_limits(&self, _: Request<GetLimitsRequest>) -> Answer<GetLimitsResponse> {
         let refusals_left = self.model().refusals_left;
         Ok(Response::new(GetLimitsResponse { refusals_left, ..GetLimitsResponse::default() }))
@@ -179,15 +199,23 @@ impl MediaService for Fakes {
         request: Request<Streaming<AddTextRequest>>,
     ) -> Answer<Self::AddTextStream> {
         let mut stream = request.into_inner();
-        let (mut bytes, mut text) = (Vec::new(), String::new());
+        let (mut bytes, mut told) = (Vec::new(), AddTextHeader::default());
         while let Some(message) = stream.message().await? {
             match message.part {
                 Some(add_text_request::Part::Piece(piece)) => bytes.extend_from_slice(&piece),
-                Some(add_text_request::Part::Header(header)) => text = header.text,
+                Some(add_text_request::Part::Header(header)) => told = header,
                 None => {}
             }
         }
-        if text.is_empty() || !is_picture(&bytes) {
+        {
+            let mut model = self.model();
+            model.texts.push(told.clone());
+            if !told.input_id.is_empty() {
+                let stored = model.inputs.get(&told.input_id).cloned();
+                bytes = stored.ok_or_else(|| refused(Code::NotFound, reason::INPUT_NOT_FOUND))?;
+            }
+        }
+        if told.text.is_empty() || !is_picture(&bytes) {
             return Err(refused(Code::InvalidArgument, reason::TEXT_MISSING));
         }
         let parts = std::iter::once(add_text_response::Part::Header(header(&bytes)))

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use proto::billing::v1::billing_service_server::BillingServiceServer;
 use proto::billing::v1::{Account, Event, Operation};
 use proto::media::v1::media_service_server::MediaServiceServer;
-use proto::media::v1::{Job, Model as OfferedModel, SubmitJobRequest};
+use proto::media::v1::{AddTextHeader, Job, Model as OfferedModel, SubmitJobRequest};
 use proto::payments::v1::PaymentState;
 use proto::payments::v1::payments_service_server::PaymentsServiceServer;
 use tokio::net::TcpListener;
@@ -87,6 +87,10 @@ pub(crate) struct Model {
     /// Operations of all CancelJob calls that were done.
     pub(crate) cancelled: Vec<String>,
     pub(crate) refusals_left: i32,
+    /// All descriptions of styles that arrived.
+    pub(crate) descriptions: Vec<String>,
+    /// Headers of all AddText calls that arrived.
+    pub(crate) texts: Vec<AddTextHeader>,
     pub(crate) models: Vec<OfferedModel>,
     /// Prices of models that have their own.
     pub(crate) model_prices: Vec<(&'static str, &'static str, i64)>,
@@ -134,6 +138,8 @@ impl Default for Model {
             has_begun: false,
             cancelled: Vec::new(),
             refusals_left: 5,
+            descriptions: Vec::new(),
+            texts: Vec::new(),
             models: Vec::new(),
             model_prices: Vec::new(),
             progress: Vec::new(),
