@@ -2,7 +2,7 @@
 //!
 //! Nothing here lasts. Whoever misses a word finds the same in the store, a moment later.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::futures::Notified;
@@ -34,6 +34,8 @@ pub struct Board {
     ended: watch::Sender<u64>,
     progress: broadcast::Sender<Progress>,
     positions: Mutex<HashMap<JobKey, i32>>,
+    /// Jobs that should be looked at now: their requests are over, or are to be.
+    hints: watch::Sender<HashSet<JobKey>>,
     /// How long the last jobs of each mode were at the provider, in milliseconds.
     times: Mutex<HashMap<Mode, VecDeque<i64>>>,
 }
@@ -45,6 +47,7 @@ impl Default for Board {
             ended: watch::Sender::new(0),
             progress: broadcast::Sender::new(PROGRESS_MAX),
             positions: Mutex::default(),
+            hints: watch::Sender::new(HashSet::new()),
             times: Mutex::default(),
         }
     }
@@ -92,6 +95,36 @@ impl Board {
     /// Whether anybody hears how jobs go on.
     pub fn is_listened_to(&self) -> bool {
         self.progress.receiver_count() > 0
+    }
+
+    /// Says that a job should be looked at now.
+    pub fn hint(&self, key: JobKey) {
+        self.hints.send_modify(|hints| {
+            hints.insert(key);
+        });
+    }
+
+    /// The same of all that there are.
+    pub fn set_hints(&self, keys: Vec<JobKey>) {
+        let keys: HashSet<JobKey> = keys.into_iter().collect();
+        self.hints.send_if_modified(|hints| {
+            let is_new = *hints != keys;
+            *hints = keys;
+            is_new
+        });
+    }
+
+    /// Whether a job should be looked at.
+    pub fn is_hinted(&self, key: JobKey) -> bool {
+        self.hints.borrow().contains(&key)
+    }
+
+    /// Waits until a job should be looked at.
+    pub async fn hinted(&self, key: JobKey) {
+        let mut hints = self.hints.subscribe();
+        if hints.wait_for(|hints| hints.contains(&key)).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Remembers how long a job was at the provider.

@@ -87,6 +87,19 @@ pub struct Config {
     #[arg(long, env, default_value = "https://api.fal.ai/v1", value_parser = web_url)]
     pub fal_api_url: Url,
 
+    /// Where fal.ai's webhooks reach this service, such as `https://media.example.com`; unset: fal.ai
+    /// is asked again and again instead.
+    #[arg(long, env, value_parser = webhook_url)]
+    pub fal_webhook_url: Option<Url>,
+
+    /// Where fal.ai publishes the keys that it signs webhooks with.
+    #[arg(long, env, default_value = "https://rest.fal.ai/.well-known/jwks.json", value_parser = web_url)]
+    pub fal_jwks_url: Url,
+
+    /// Where webhooks are received, below `/fal/webhook/`; opened with `FAL_WEBHOOK_URL` only.
+    #[arg(long, env, default_value = "127.0.0.1:8081")]
+    pub media_http_listen: SocketAddr,
+
     /// Jobs at fal.ai at once, of each key, over all processes that share the database.
     #[arg(long, env, default_value = "10", value_parser = concurrent)]
     pub fal_max_concurrent: usize,
@@ -149,6 +162,16 @@ fn web_url(text: &str) -> Result<Url, String> {
     if matches!(url.scheme(), "https" | "http") && !has_extras { Ok(url) } else { Err(expected()) }
 }
 
+/// fal.ai calls over TLS; on this machine the sandbox does without.
+fn webhook_url(text: &str) -> Result<Url, String> {
+    let url = web_url(text)?;
+    let is_local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    if url.scheme() == "https" || is_local {
+        return Ok(url);
+    }
+    Err("expected an address that begins with https://".to_owned())
+}
+
 fn concurrent(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count @ 1..=CONCURRENT_MAX) => Ok(count),
@@ -203,6 +226,8 @@ mod tests {
             "--refusals-per-day=-1",
             "--fal-queue-url=queue.fal.run",
             "--fal-api-url=https://x/?a=b",
+            "--fal-webhook-url=http://media.example.com",
+            "--fal-webhook-url=media.example.com",
         ] {
             assert!(with(wrong).is_err(), "{wrong}");
         }

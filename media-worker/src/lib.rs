@@ -6,6 +6,7 @@
 pub mod config;
 pub mod server;
 pub mod grpc;
+pub mod webhook;
 pub mod worker;
 pub mod settings;
 mod prices;

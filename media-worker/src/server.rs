@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use proto::client::{self, Billing};
 use proto::media::v1::media_service_server::MediaServiceServer;
 use proto::service::admin::Readiness;
@@ -25,6 +26,7 @@ use crate::grpc::{Door, MediaGrpc};
 use crate::inspector::Inspector;
 use crate::prices;
 use crate::store::{PictureStore, Store};
+use crate::webhook::{self, Keys};
 use crate::worker::{Parts, Worker};
 
 /// No message is larger; a piece of a picture is far below.
@@ -40,6 +42,8 @@ const CLOSE_MAX: Duration = Duration::from_millis(500);
 pub struct Listeners {
     /// gRPC.
     pub grpc: GrpcListener,
+    /// Webhooks, where they are asked for.
+    pub http: Option<TcpListener>,
     /// Probes and metrics.
     pub admin: TcpListener,
 }
@@ -53,6 +57,10 @@ impl Listeners {
         let identity = config.common.tls.identity()?;
         Ok(Self {
             grpc: GrpcListener::open("MEDIA_LISTEN", config.media_listen, identity).await?,
+            http: match config.fal_webhook_url {
+                Some(_) => Some(listen::open("MEDIA_HTTP_LISTEN", config.media_http_listen).await?),
+                None => None,
+            },
             admin: listen::open("MEDIA_ADMIN_LISTEN", config.media_admin_listen).await?,
         })
     }
@@ -63,6 +71,7 @@ impl Listeners {
 pub struct App {
     parts: Parts,
     renderer: TextRenderer,
+    webhook_keys: Keys,
 }
 
 impl App {
@@ -83,6 +92,7 @@ impl App {
             queue: config.fal_queue_url.clone(),
             rest: config.fal_rest_url.clone(),
             api: config.fal_api_url.clone(),
+            webhook: config.fal_webhook_url.clone(),
         };
         let fal = Fal::new(urls, keys)
             .unwrap_or_else(|error| refuse("FAL_QUEUE_URL", format_args!("{error:#}")));
@@ -102,12 +112,14 @@ impl App {
             board: Arc::new(Board::default()),
             settings: config.settings(),
         };
-        Self::new(parts, renderer)
+        let webhook_keys = Keys::new(config.fal_jwks_url.clone())
+            .unwrap_or_else(|error| refuse("FAL_JWKS_URL", format_args!("{error:#}")));
+        Self::new(parts, renderer, webhook_keys)
     }
 
     /// Of pieces that are there already.
-    pub fn new(parts: Parts, renderer: TextRenderer) -> Self {
-        Self { parts, renderer }
+    pub fn new(parts: Parts, renderer: TextRenderer, webhook_keys: Keys) -> Self {
+        Self { parts, renderer, webhook_keys }
     }
 }
 
@@ -116,7 +128,7 @@ impl App {
 /// # Errors
 /// When a listener fails.
 pub async fn serve(app: App, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
-    let App { parts, renderer } = app;
+    let App { parts, renderer, webhook_keys } = app;
     let store = parts.store.clone();
     let door = Door::new(parts.clone(), renderer, shutdown.clone());
     let media = MediaServiceServer::new(MediaGrpc::new(door))
@@ -125,6 +137,7 @@ pub async fn serve(app: App, listeners: Listeners, shutdown: Shutdown) -> anyhow
     let readiness = Readiness::new();
     readiness.set(true);
 
+    let webhooks = webhook::routes(webhook_keys, parts.store.clone(), Arc::clone(&parts.board));
     let ended = shutdown.clone();
     let served = async {
         tokio::try_join!(
@@ -135,6 +148,7 @@ pub async fn serve(app: App, listeners: Listeners, shutdown: Shutdown) -> anyhow
                 &[MediaServiceServer::<MediaGrpc>::NAME],
                 shutdown.clone(),
             )),
+            Box::pin(serve_webhooks(listeners.http, webhooks, shutdown.clone())),
             async {
                 let admin = admin::serve(listeners.admin, readiness, shutdown.clone());
                 admin.await.context("serve the admin address")
@@ -156,4 +170,17 @@ pub async fn serve(app: App, listeners: Listeners, shutdown: Shutdown) -> anyhow
     // A connection that somebody still holds is not waited for.
     tokio::time::timeout(CLOSE_MAX, store.close()).await.ok();
     served
+}
+
+async fn serve_webhooks(
+    listener: Option<TcpListener>,
+    routes: Router,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let Some(listener) = listener else { return Ok(()) };
+    tracing::info!(http.addr = %listener.local_addr()?, "fal.ai's webhooks are received");
+    let draining = shutdown.clone();
+    let serving = axum::serve(listener, routes)
+        .with_graceful_shutdown(async move { draining.requested().await });
+    serving.await.context("serve webhooks")
 }

@@ -24,6 +24,10 @@ pub struct Settings {
     pub extend_waiting_every: Duration,
     /// The first pause between two looks at a job's status, and the longest.
     pub poll: (Duration, Duration),
+    /// With webhooks: the pause between two looks at a job of which no webhook has come.
+    pub poll_unhinted: Duration,
+    /// With webhooks: how long one is waited for that would tell of a submit whose answer was lost.
+    pub webhook_wait: Duration,
     /// The first pause before a step is tried again, and the longest.
     pub pause: (Duration, Duration),
     /// How long no job is begun with a key after fal.ai refused it.
@@ -55,6 +59,8 @@ impl Default for Settings {
             delivery_lease: Duration::from_secs(60),
             extend_waiting_every: Duration::from_secs(60),
             poll: (Duration::from_millis(500), Duration::from_secs(2)),
+            poll_unhinted: Duration::from_secs(30),
+            webhook_wait: Duration::from_secs(3 * 60),
             pause: (Duration::from_secs(1), Duration::from_secs(30)),
             provider_pause: Duration::from_secs(5),
             endpoint_rest: (Duration::from_secs(30), Duration::from_secs(10 * 60)),

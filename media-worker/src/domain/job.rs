@@ -98,6 +98,8 @@ pub struct Submission {
     pub key_index: i64,
     /// The body, as it is sent.
     pub body: String,
+    /// What the address of its webhook ends in; `None` without webhooks.
+    pub webhook_token: Option<String>,
     /// When, in milliseconds of the epoch.
     pub at: i64,
 }

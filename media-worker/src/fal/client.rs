@@ -70,6 +70,8 @@ pub struct FalUrls {
     pub rest: Url,
     /// The platform API, with its version.
     pub api: Url,
+    /// Where webhooks reach us, without a token; `None`: they are not asked for.
+    pub webhook: Option<Url>,
 }
 
 /// A client of fal.ai. Clones share connections.
@@ -99,6 +101,11 @@ impl Fal {
             urls,
             keys,
         })
+    }
+
+    /// Whether fal.ai is asked to tell us when a request is over.
+    pub fn has_webhooks(&self) -> bool {
+        self.urls.webhook.is_some()
     }
 
     /// How many keys take turns.

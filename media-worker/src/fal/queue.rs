@@ -94,9 +94,13 @@ impl Fal {
         submission: &Submission,
         start_within: Duration,
     ) -> Result<FalRequest, SubmitError> {
+        let webhook = self.urls.webhook.as_ref().zip(submission.webhook_token.as_deref());
+        let query = webhook
+            .map(|(base, token)| ("fal_webhook", below(base, &format!("fal/webhook/{token}"))));
         let request = self
             .submitting
             .post(below(&self.urls.queue, &submission.endpoint))
+            .query(query.as_slice())
             .timeout(SUBMIT_TIMEOUT)
             .header(CONTENT_TYPE, "application/json")
             .header("x-fal-request-timeout", start_within.as_secs().max(START_TIMEOUT_MIN))
@@ -341,6 +345,7 @@ mod tests {
             queue: url(queue),
             rest: url("http://127.0.0.1:1"),
             api: url("http://127.0.0.1:1/v1"),
+            webhook: None,
         };
         Fal::new(urls, FalKeys::parse(&"k:s".into()).unwrap()).unwrap()
     }

@@ -99,16 +99,18 @@ impl Store {
     }
 
     async fn migrated(self) -> Result<Self, ConnectError> {
-        let (create_jobs, schedule_jobs, choose) = match self.engine {
+        let (create_jobs, schedule_jobs, choose, take_webhooks) = match self.engine {
             Engine::Sqlite => (
                 include_str!("../../migrations/sqlite/0001_create_jobs.sql"),
                 include_str!("../../migrations/sqlite/0002_schedule_jobs.sql"),
                 include_str!("../../migrations/sqlite/0003_choose.sql"),
+                include_str!("../../migrations/sqlite/0004_take_webhooks.sql"),
             ),
             Engine::Postgres => (
                 include_str!("../../migrations/postgres/0001_create_jobs.sql"),
                 include_str!("../../migrations/postgres/0002_schedule_jobs.sql"),
                 include_str!("../../migrations/postgres/0003_choose.sql"),
+                include_str!("../../migrations/postgres/0004_take_webhooks.sql"),
             ),
         };
         let migration = |version, name, sql: &'static str| {
@@ -119,6 +121,7 @@ impl Store {
             migration(1, "create jobs", create_jobs),
             migration(2, "schedule jobs", schedule_jobs),
             migration(3, "choose", choose),
+            migration(4, "take webhooks", take_webhooks),
         ])
         .run(&self.pool)
         .await?;

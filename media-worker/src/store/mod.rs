@@ -9,6 +9,7 @@ mod jobs;
 mod steps;
 mod queue;
 mod refusals;
+mod hints;
 mod deliveries;
 mod inputs;
 mod pictures;

@@ -252,7 +252,7 @@ impl Store {
     /// When the database fails.
     pub async fn ask_cancel(&self, key: JobKey, now: i64) -> Result<(), StoreError> {
         sqlx::query(
-            "update jobs set cancel_asked_at = $1 where user_id = $2 and operation_id = $3 \
+            "update jobs set cancel_asked_at = $1, hinted_at = $1 where user_id = $2 and operation_id = $3 \
              and state = 'submitted' and cancel_asked_at is null",
         )
         .bind(now)

@@ -18,7 +18,7 @@ macro_rules! job_columns {
          fal_request_id, fal_status_url, fal_response_url, fal_cancel_url, failure_reason, \
          failure_detail, cost_micro_usd, result_file, result_content_type, result_size_bytes, \
          result_width, result_height, ended_at, turn, charged, refusals_left, \
-         endpoints_failed, format, upscale_factor"
+         endpoints_failed, format, upscale_factor, webhook_token"
     };
 }
 pub(super) use job_columns;
@@ -99,6 +99,7 @@ fn submission(row: &AnyRow) -> Result<Submission, StoreError> {
         endpoint: row.try_get("endpoint")?,
         key_index: row.try_get("fal_key_index")?,
         body: row.try_get("fal_body")?,
+        webhook_token: row.try_get("webhook_token")?,
         at: row.try_get("submitted_at")?,
     })
 }

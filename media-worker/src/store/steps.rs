@@ -131,13 +131,15 @@ impl Store {
     /// When the lease is lost, or the database fails.
     pub async fn submitting(&self, lease: &Lease, how: &Submission) -> Result<(), StoreError> {
         let changes = "state = 'submitting', endpoint = $4, fal_key_index = $5, fal_body = $6, \
-                       submitted_at = $7";
+                       submitted_at = $7, webhook_token = $8, hinted_at = null, \
+                       hint_request_id = null";
         self.take(
             step(lease, changes, "'queued'")
                 .bind(how.endpoint.clone())
                 .bind(how.key_index)
                 .bind(how.body.clone())
-                .bind(how.at),
+                .bind(how.at)
+                .bind(how.webhook_token.clone()),
         )
         .await
     }
@@ -163,7 +165,8 @@ impl Store {
             .map_err(|_| StoreError::Unreadable("endpoints_failed"))?;
         let changes = "state = 'queued', endpoints_failed = $4, endpoint = null, fal_body = null, \
                        submitted_at = null, fal_request_id = null, fal_status_url = null, \
-                       fal_response_url = null, fal_cancel_url = null, tries = 0";
+                       fal_response_url = null, fal_cancel_url = null, webhook_token = null, \
+                       hinted_at = null, hint_request_id = null, tries = 0";
         self.take(step(lease, changes, "'submitting', 'submitted'").bind(failed)).await
     }
 

@@ -1,8 +1,10 @@
 //! From being at fal.ai to a stored picture: poll, read the result, fetch, check, store.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
-use crate::clock::{moscow_day, now_ms};
+use crate::clock::{moscow_day, now_ms, until};
 use crate::domain::{
     Failure, FailureReason, FalRequest, Job, JobKey, MicroUsd, ResultPicture, Stage, Submission,
     Units,
@@ -43,6 +45,8 @@ impl Run {
     ) -> Result<Next, Lost> {
         let mut it = Followed { job, submission, request, refusals: 0, unread: 0 };
         let (mut pause, pause_max) = self.parts().settings.poll;
+        // With webhooks, what nobody has spoken of is looked at rarely: one may be lost.
+        let mut is_hinted = submission.webhook_token.is_none();
         self.parts().board.tell_progress(job, None);
         loop {
             if let Some(next) = self.look(&mut it).await? {
@@ -51,7 +55,11 @@ impl Run {
             if now_ms() >= job.deadline_at {
                 return self.time_out(&mut it).await;
             }
-            match self.wait(pause).await {
+            let waited = match is_hinted {
+                true => self.wait(pause).await,
+                false => self.wait_or_hint(job, self.unhinted(job)).await,
+            };
+            match waited {
                 Waited::Time => {}
                 Waited::Shutdown => return self.give_back().await,
                 Waited::HoldGone => {
@@ -60,8 +68,16 @@ impl Run {
                     return Ok(Next::Stage(Stage::Refunding(self.fail_unseen(why).await?)));
                 }
             }
-            pause = (pause * 5 / 4).min(pause_max);
+            if is_hinted {
+                pause = (pause * 5 / 4).min(pause_max);
+            }
+            is_hinted |= self.parts().board.is_hinted(job.key);
         }
+    }
+
+    /// How long what no webhook has spoken of is left alone.
+    fn unhinted(&self, job: &Job) -> Duration {
+        self.parts().settings.poll_unhinted.min(until(job.deadline_at))
     }
 
     /// Looks once at where the request stands; `None` means: look again later.

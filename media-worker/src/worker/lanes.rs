@@ -19,7 +19,7 @@ use crate::store::{Claim, Lane, PictureStore, Places, Store, StoreError};
 
 use super::breaker::Breaker;
 use super::health::Health;
-use super::{compare, run, sweep, waiting, waiting_holds};
+use super::{compare, hints, run, sweep, waiting, waiting_holds};
 
 /// How often the store is asked for jobs that nobody spoke of: those of other processes, and
 /// those that were put off.
@@ -80,6 +80,7 @@ impl Worker {
             waiting::run(&self.parts, &shutdown),
             Box::pin(waiting_holds::run(&self.parts, &shutdown)),
             Box::pin(compare::run(&self.parts, &shutdown)),
+            Box::pin(hints::run(&self.parts, &shutdown)),
         );
     }
 

@@ -10,6 +10,8 @@ mod sweep;
 mod waiting;
 mod waiting_holds;
 mod compare;
+mod hints;
+mod find;
 mod breaker;
 mod health;
 

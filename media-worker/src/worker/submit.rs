@@ -11,12 +11,12 @@ use uuid::Uuid;
 
 use crate::clock::{in_ms, now_ms, until};
 use crate::domain::{Failure, FailureReason, Job, Stage, Submission};
-use crate::fal::{Fal, Found, Model, ModelInput, Models, ReadError, SubmitError};
+use crate::fal::{Fal, Model, ModelInput, Models, ReadError, SubmitError};
 use crate::settings::pause_after;
 
 use super::hold::Hold;
 use super::lanes::Parts;
-use super::run::{Lost, Next, Run, Waited, durably};
+use super::run::{Lost, Next, Run, durably};
 
 /// How long a submit waits to hear that the hold lives. Billing may be away: it was reserved when
 /// the job came, so the work begins all the same.
@@ -69,6 +69,7 @@ impl Run {
             endpoint: model.endpoint.clone(),
             key_index,
             body: model.body(&job.work, &inputs, seed()).to_string(),
+            webhook_token: self.parts().fal.has_webhooks().then(webhook_token),
             at: now_ms(),
         };
         durably(|| self.parts().store.submitting(&self.lease, &submission)).await?;
@@ -115,47 +116,6 @@ impl Run {
                 Ok(Next::Stage(Stage::Submitting(submission)))
             }
         }
-    }
-
-    /// `submitting →`: fal.ai has the work, or not. It is looked for, and never sent again.
-    pub(super) async fn find(&self, job: &Job, submission: &Submission) -> Result<Next, Lost> {
-        let fal = &self.parts().fal;
-        for nth in 0..self.parts().settings.find_tries {
-            if let Some(looks_before) = nth.checked_sub(1) {
-                let pause = pause_after(i64::from(looks_before), self.parts().settings.pause);
-                match self.wait(pause).await {
-                    Waited::Time => {}
-                    Waited::Shutdown => return self.give_back().await,
-                    Waited::HoldGone => break,
-                }
-            }
-            let Some(found) = self.shutdown.until(fal.find(submission)).await else {
-                return self.give_back().await;
-            };
-            match found {
-                Found::Request(id) => {
-                    let request = fal.rebuilt(&submission.endpoint, id);
-                    durably(|| self.parts().store.submitted(&self.lease, &request)).await?;
-                    tracing::info!(fal.request_id = %request.id, "a lost submit was found");
-                    return Ok(Next::Stage(Stage::Submitted(submission.clone(), request)));
-                }
-                Found::NotThere => {}
-                Found::NoAnswer(cause) => {
-                    tracing::warn!(error.cause = %cause, "fal.ai's history does not answer");
-                }
-                Found::CannotAsk(code) => {
-                    tracing::warn!(http.status = code, "fal.ai's history cannot be asked");
-                    break;
-                }
-            }
-        }
-        tracing::error!(
-            operation.r#type = %job.work.mode,
-            fal.endpoint = %submission.endpoint,
-            "it cannot be known whether fal.ai has the work: refunded, not sent again"
-        );
-        let why = Failure::new(FailureReason::OutcomeUnknown, "submit_answer_lost");
-        Ok(Next::Stage(Stage::Refunding(self.fail_unseen(why).await?)))
     }
 
     /// An endpoint failed a job that was not paid for: the next one takes over, if there is one.
@@ -258,6 +218,10 @@ impl Run {
 }
 
 /// Every model takes a seed of 31 bits.
+fn webhook_token() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
 fn seed() -> u32 {
     random() >> 1
 }

@@ -12,6 +12,7 @@ use media_worker::inspector::Inspector;
 use media_worker::server::{self, App as Served, Listeners};
 use media_worker::settings::Settings;
 use media_worker::store::{BucketAccess, PictureStore, Store};
+use media_worker::webhook::Keys;
 use media_worker::worker::Parts;
 use proto::billing::v1::OperationState;
 use proto::client::{self, Media};
@@ -44,10 +45,16 @@ pub(crate) struct Worker {
     runtime: Option<Runtime>,
     shutdown: Shutdown,
     pub(crate) url: String,
+    webhooks: Option<std::net::SocketAddr>,
     served: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
 impl Worker {
+    /// Where it receives webhooks.
+    pub(crate) fn http_url(&self) -> String {
+        format!("http://{}", self.webhooks.expect("webhooks"))
+    }
+
     pub(crate) fn kill(mut self) {
         self.runtime.take().unwrap().shutdown_background();
     }
@@ -92,6 +99,8 @@ pub(crate) struct App {
     pub(crate) folder: TempDir,
     /// Where pictures lie, unless in the folder.
     pub(crate) bucket: Option<(String, BucketAccess)>,
+    /// Where the keys of webhooks are; `None`: no webhooks.
+    pub(crate) jwks_url: Option<String>,
 }
 
 fn no_bucket() -> BucketAccess {
@@ -140,6 +149,7 @@ impl App {
             database,
             folder,
             bucket: None,
+            jwks_url: None,
         }
     }
 
@@ -160,15 +170,25 @@ impl App {
             (self.fal.url.clone(), self.billing_url.clone(), self.settings);
         let (models, keys) = (self.models, self.keys);
         let bucket = self.bucket.clone();
+        let jwks_url = self.jwks_url.clone();
         let shutdown = Shutdown::new();
         let ending = shutdown.clone();
         let (told, bound) = tokio::sync::oneshot::channel();
         let served = runtime.spawn(async move {
             let url = |text: String| text.parse().unwrap();
+            let http = match jwks_url {
+                Some(_) => Some(TcpListener::bind("127.0.0.1:0").await.unwrap()),
+                None => None,
+            };
+            let nowhere = || "http://127.0.0.1:1".to_owned();
+            let webhook_keys = Keys::new(url(jwks_url.unwrap_or_else(nowhere))).unwrap();
             let urls = FalUrls {
                 queue: url(fal.clone()),
                 rest: url(fal.clone()),
                 api: url(format!("{fal}/v1")),
+                webhook: http
+                    .as_ref()
+                    .map(|http| url(format!("http://{}", http.local_addr().unwrap()))),
             };
             let folder_url = format!("file://{}", folder.join("pictures").display());
             let (pictures, access) = bucket.unwrap_or_else(|| (folder_url, no_bucket()));
@@ -186,14 +206,17 @@ impl App {
             let listener = || TcpListener::bind("127.0.0.1:0");
             let listeners = Listeners {
                 grpc: GrpcListener::plain_text(listener().await.unwrap()).unwrap(),
+                http,
                 admin: listener().await.unwrap(),
             };
-            told.send(listeners.grpc.local_addr().unwrap()).unwrap();
+            let http = listeners.http.as_ref().map(|http| http.local_addr().unwrap());
+            told.send((listeners.grpc.local_addr().unwrap(), http)).unwrap();
             let renderer = TextRenderer::new(None).unwrap();
-            server::serve(Served::new(parts, renderer), listeners, ending).await
+            server::serve(Served::new(parts, renderer, webhook_keys), listeners, ending).await
         });
-        let url = format!("http://{}", bound.await.unwrap());
-        Worker { runtime: Some(runtime), shutdown, url, served }
+        let (grpc, webhooks) = bound.await.unwrap();
+        let url = format!("http://{grpc}");
+        Worker { runtime: Some(runtime), shutdown, url, webhooks, served }
     }
 
     pub(crate) fn kill(&mut self) {

@@ -124,6 +124,8 @@ pub(crate) struct Taken {
     pub(crate) endpoint: String,
     pub(crate) body: Value,
     pub(crate) headers: HashMap<String, String>,
+    /// Where it is to be told that the work is done.
+    pub(crate) webhook: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -346,7 +348,10 @@ async fn queue(State(fal): State<Fal>, request: Request) -> Response {
     }
     if head.method == Method::POST {
         let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
-        return submit(&fal, &path, &head.headers, &body).await;
+        let query = head.uri.query().unwrap_or_default().as_bytes();
+        let webhook = url::form_urlencoded::parse(query).find(|(name, _)| name == "fal_webhook");
+        let webhook = webhook.map(|(_, url)| url.into_owned());
+        return submit(&fal, (&path, webhook), &head.headers, &body).await;
     }
     let Some((app, rest)) = path.split_once("/requests/") else {
         return json_answer(404, &json!({"detail": format!("Path /{path} not found")}));
@@ -374,7 +379,12 @@ async fn queue(State(fal): State<Fal>, request: Request) -> Response {
     }
 }
 
-async fn submit(fal: &Fal, endpoint: &str, headers: &HeaderMap, body: &[u8]) -> Response {
+async fn submit(
+    fal: &Fal,
+    (endpoint, webhook): (&str, Option<String>),
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Response {
     let script = fal.seen().script.clone();
     if let OnSubmit::Refuse(status, body) = &script.submit {
         fal.seen().refused += 1;
@@ -396,6 +406,7 @@ async fn submit(fal: &Fal, endpoint: &str, headers: &HeaderMap, body: &[u8]) -> 
         endpoint: endpoint.to_owned(),
         body: serde_json::from_slice(body).unwrap(),
         headers: headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        webhook,
     });
     match script.submit {
         OnSubmit::TakeAndDrop => drop_connection(),

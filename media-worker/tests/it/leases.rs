@@ -41,6 +41,7 @@ async fn a_late_worker_changes_nothing(#[values(Engine::Sqlite, Engine::Postgres
         endpoint: "fal-ai/nano-banana-2".to_owned(),
         key_index: 0,
         body: "{}".to_owned(),
+        webhook_token: None,
         at: later,
     };
     let why = Failure::new(FailureReason::TimedOut, "late");

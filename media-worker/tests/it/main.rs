@@ -13,6 +13,7 @@ mod modes;
 mod failures;
 mod lost_answers;
 mod restarts;
+mod webhooks;
 mod settling;
 mod delivery;
 mod doors;

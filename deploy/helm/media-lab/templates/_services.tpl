@@ -24,6 +24,7 @@ media-worker:
   key: worker
   admin: {variable: MEDIA_ADMIN_LISTEN, port: 9103}
   grpc: {variable: MEDIA_LISTEN, port: 50053}
+  http: {variable: MEDIA_HTTP_LISTEN, port: 8081}
   secrets: [MEDIA_DATABASE_URL, FAL_KEY]
   connections: 10
   callers: [bot-gateway]
