@@ -529,6 +529,9 @@ const FAULTS = [
     hang: "висит", drop_submit: "принял и оборвал связь", locked: "нет денег на счёте (403)",
     file_gone: "файл результата пропал (404)", nsfw: "картинка скрыта фильтром",
   } },
+  { name: "fal_webhooks", title: "Вебхуки fal.ai", choices: {
+    lose: "теряются", double: "приходят дважды", delay: "опаздывают на 10 с", forge: "подделаны",
+  } },
   { name: "notifications", title: "Уведомления ЮKassa", choices: {
     lose: "теряются", double: "приходят трижды", delay: "опаздывают на 10 с",
   } },

@@ -28,6 +28,20 @@ pub enum FalFault {
     Nsfw,
 }
 
+/// What happens to fal.ai's webhooks.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WebhookFault {
+    /// Never sent.
+    Lose,
+    /// Sent twice.
+    Double,
+    /// Sent ten seconds late.
+    Delay,
+    /// Sent once, with a signature that is not fal.ai's.
+    Forge,
+}
+
 /// What happens to YooKassa's notifications.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -92,6 +106,10 @@ pub struct Switches {
     pub fal: Option<FalFault>,
     /// How often it strikes.
     pub fal_count: Option<u32>,
+    /// fal.ai's webhooks.
+    pub fal_webhooks: Option<WebhookFault>,
+    /// How often it strikes.
+    pub fal_webhooks_count: Option<u32>,
     /// YooKassa's notifications.
     pub notifications: Option<NotificationFault>,
     /// How often it strikes.
@@ -134,6 +152,13 @@ impl Faults {
         let mut switches = self.lock();
         let Switches { fal, fal_count, .. } = &mut *switches;
         strike(fal, fal_count)
+    }
+
+    /// The fault that strikes this webhook of fal.ai, if one does; counts it.
+    pub fn strike_webhook(&self) -> Option<WebhookFault> {
+        let mut switches = self.lock();
+        let Switches { fal_webhooks, fal_webhooks_count, .. } = &mut *switches;
+        strike(fal_webhooks, fal_webhooks_count)
     }
 
     /// The fault that strikes this notification, if one does; counts it.

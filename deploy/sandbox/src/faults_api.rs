@@ -50,6 +50,7 @@ fn changed(current: &Switches, body: &[u8]) -> Result<Switches, String> {
 fn checked(switches: Switches) -> Result<Switches, String> {
     let counts = [
         switches.fal_count,
+        switches.fal_webhooks_count,
         switches.notifications_count,
         switches.yookassa_count,
         switches.refunds_count,

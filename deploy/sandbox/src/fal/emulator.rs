@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::jobs::{Job, JobState, Memory};
 use super::picture::Painter;
-use super::{control, gate, runner};
+use super::{control, gate, runner, webhook};
 use crate::document::Document;
 use crate::faults::Faults;
 use crate::seen::{Call, Seen, now_ms};
@@ -33,6 +33,8 @@ pub struct Fal {
     pub(super) blobs: PathBuf,
     pub(super) calls: Seen<Call>,
     pub(super) http: reqwest::Client,
+    /// Follows no redirects.
+    pub(super) webhooks: reqwest::Client,
     pub(super) painter: Painter,
     pub(super) slots: Arc<Semaphore>,
     /// What stops a job, by its id.
@@ -52,6 +54,11 @@ impl Fal {
             .timeout(Duration::from_secs(20))
             .build()
             .context("build the client that downloads inputs")?;
+        let webhooks = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .context("build the client that sends webhooks")?;
         let blobs = settings.data.join("fal-files");
         std::fs::create_dir_all(&blobs).with_context(|| blobs.display().to_string())?;
         let fal = Arc::new(Self {
@@ -61,12 +68,16 @@ impl Fal {
             blobs,
             calls: Seen::default(),
             http,
+            webhooks,
             painter: Painter::new(),
             slots: Arc::new(Semaphore::new(SLOTS)),
             stops: Mutex::default(),
         });
         for id in fal.memory.read(Memory::unfinished) {
             fal.start(&id);
+        }
+        for job in fal.memory.read(Memory::untold) {
+            webhook::start(&fal, &job);
         }
         tokio::spawn(sweep(Arc::downgrade(&fal)));
         Ok(fal)

@@ -13,7 +13,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::emulator::Fal;
-use super::{endpoints, platform, queue, storage};
+use super::{endpoints, platform, queue, storage, webhook};
 use crate::caller::{HungUp, header, origin};
 use crate::seen::{Call, now_ms, timestamp};
 
@@ -82,6 +82,7 @@ async fn dispatch(fal: &Arc<Fal>, asked: Asked) -> Response {
             Ok(()) => storage::begin(fal, asked).await,
             Err(refusal) => refusal,
         },
+        ("GET", [".well-known", "jwks.json"]) => answer(StatusCode::OK, webhook::key_set()),
         ("GET" | "PUT", ["storage" | "uploads", ..]) => method_not_allowed(),
         ("GET" | "PUT", path) if path.contains(&"requests") => {
             let app = endpoints::app(&path.join("/"));

@@ -46,6 +46,9 @@ pub(super) struct Job {
     pub(super) start_by_ms: Option<i64>,
     /// How long the output files live; `None` for ever.
     pub(super) files_live_s: Option<i64>,
+    /// Where it is told that the job is over, until that is done.
+    #[serde(default)]
+    pub(super) webhook: Option<String>,
     pub(super) state: JobState,
     pub(super) logs: Vec<Log>,
 }
@@ -106,6 +109,13 @@ impl Memory {
             .values()
             .filter(|other| matches!(other.state, JobState::Queued) && other.number < job.number)
             .count()
+    }
+
+    /// Jobs that have ended, and of which somebody is still to be told.
+    pub(super) fn untold(&self) -> Vec<Job> {
+        let is_untold =
+            |job: &&Job| job.webhook.is_some() && matches!(job.state, JobState::Done(_));
+        self.jobs.values().filter(is_untold).cloned().collect()
     }
 
     /// Jobs that have not ended, in order of arrival.

@@ -17,6 +17,7 @@ mod platform;
 mod download;
 mod picture;
 mod runner;
+mod webhook;
 mod control;
 mod emulator;
 

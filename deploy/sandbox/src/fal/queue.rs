@@ -17,6 +17,7 @@ use super::endpoints;
 use super::error::Outcome;
 use super::gate::{Asked, answer, refuse};
 use super::jobs::{Job, JobFault, JobState};
+use super::webhook;
 use crate::caller::{hang_up, header};
 use crate::faults::FalFault;
 use crate::seen::now_ms;
@@ -126,6 +127,7 @@ fn read(asked: &Asked, endpoint_id: String) -> Result<Job, Box<Response>> {
         fault: None,
         start_by_ms: start_timeout_ms(headers)?.map(|ms| now + ms),
         files_live_s: lifecycle(headers, "x-fal-object-lifecycle-preference")?,
+        webhook: asked.query("fal_webhook").filter(|url| webhook::is_allowed(url)),
         state: JobState::Queued,
         logs: Vec::new(),
     })

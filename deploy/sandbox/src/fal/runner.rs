@@ -17,6 +17,7 @@ use super::input::{Task, read};
 use super::jobs::{Job, JobState, Log};
 use super::picture::{Unreadable, decode, encode};
 use super::storage::NewFile;
+use super::webhook;
 use crate::faults::FalFault;
 use crate::seen::{now_ms, timestamp};
 
@@ -49,6 +50,7 @@ pub(super) async fn run(fal: Arc<Fal>, id: String, stop: CancellationToken) {
         }
     });
     fal.forget_stop(&id);
+    webhook::start(&fal, &job);
 }
 
 /// Waits for a slot, but no longer than the caller and the caller's patience.

@@ -42,6 +42,7 @@ const fn local(port: u16) -> SocketAddr {
 const BILLING: SocketAddr = local(50051);
 const PAYMENTS: SocketAddr = local(50052);
 const MEDIA: SocketAddr = local(50053);
+const MEDIA_HTTP: SocketAddr = local(8081);
 
 /// All four, in the order in which they are started.
 pub(super) fn all(config: &Config, settings: &Settings) -> anyhow::Result<Vec<Service>> {
@@ -69,6 +70,9 @@ pub(super) fn all(config: &Config, settings: &Settings) -> anyhow::Result<Vec<Se
             .told("STARS_RATE", STARS_RATE.to_owned()),
         service(config, "media-worker", "worker", "MEDIA_ADMIN_LISTEN", local(9103))
             .listens("MEDIA_LISTEN", MEDIA)
+            .listens("MEDIA_HTTP_LISTEN", MEDIA_HTTP)
+            .told("FAL_WEBHOOK_URL", http(MEDIA_HTTP))
+            .told("FAL_JWKS_URL", format!("{base}/fal/.well-known/jwks.json"))
             .told("BILLING_URL", http(BILLING))
             .told("MEDIA_DATABASE_URL", sqlite("jobs.db"))
             .told(

@@ -58,3 +58,23 @@ async fn refusals_beyond_the_days_number_are_charged_and_the_user_knows(#[case] 
     world.balance_becomes(person.id, 9_000).await;
     world.check_books().await;
 }
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn with_webhooks_a_picture_comes_without_being_asked_for(#[case] engine: Engine) {
+    let world = World::start(engine).await.with_webhooks().await;
+    let person = world.person().await;
+    // Long enough that the look at the beginning finds nothing; the next would come after 30 s.
+    world.faults(json!({ "fal_work_ms": 1500, "fal_webhooks": "double" })).await;
+    let start = person.say("/start").await;
+    person.hears(start, "Создать").await;
+    person.tap("Создать").await;
+    person.hears(start + 1, "Опишите картинку").await;
+    let asked = person.say("маяк в тумане").await;
+    person.receives(asked).await;
+
+    assert_eq!(world.submits().await.len(), 1);
+    world.check_books().await;
+}

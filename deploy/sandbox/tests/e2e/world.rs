@@ -99,6 +99,7 @@ impl World {
         let mut port = || numbers.next().unwrap();
         let (sandbox, sandbox_tls) = (port(), port());
         let (billing, payments, payments_http, media) = (port(), port(), port(), port());
+        let media_http = port();
         let admin: BTreeMap<_, _> =
             Process::ALL_SERVICES.into_iter().map(|service| (service, port())).collect();
         let more = [Process::SecondWorker, Process::ThirdWorker];
@@ -119,6 +120,8 @@ impl World {
                 ("PAYMENTS_LISTEN", local(payments)),
                 ("PAYMENTS_HTTP_LISTEN", local(payments_http)),
                 ("MEDIA_LISTEN", local(media)),
+                ("MEDIA_HTTP_LISTEN", local(media_http)),
+                ("FAL_JWKS_URL", format!("{}/fal/.well-known/jwks.json", url(sandbox))),
                 ("BILLING_URL", url(billing)),
                 ("PAYMENTS_URL", url(payments)),
                 ("MEDIA_URL", url(media)),
@@ -151,17 +154,30 @@ impl World {
         for &(name, value) in settings {
             world.settings.insert(name, value.to_owned());
         }
-        world.make_stores(engine).await;
-        world.spawn(Process::Sandbox);
-        world.answers(&format!("{}/_sandbox/health", world.sandbox), Process::Sandbox).await;
-        world.put("/_sandbox/faults", json!({ "fal_work_ms": 200 })).await;
-        for service in Process::SERVICES {
-            world.spawn(service);
-        }
-        for service in Process::SERVICES {
-            world.ready(service).await;
-        }
+        world.begin(engine).await;
         world
+    }
+
+    async fn begin(&mut self, engine: Engine) {
+        self.make_stores(engine).await;
+        self.spawn(Process::Sandbox);
+        self.answers(&format!("{}/_sandbox/health", self.sandbox), Process::Sandbox).await;
+        self.put("/_sandbox/faults", json!({ "fal_work_ms": 200 })).await;
+        for service in Process::SERVICES {
+            self.spawn(service);
+        }
+        for service in Process::SERVICES {
+            self.ready(service).await;
+        }
+    }
+
+    /// Starts the worker anew, with fal.ai's webhooks.
+    pub(crate) async fn with_webhooks(mut self) -> Self {
+        let url = format!("http://{}", self.settings["MEDIA_HTTP_LISTEN"]);
+        self.settings.insert("FAL_WEBHOOK_URL", url);
+        self.kill(Process::Worker);
+        self.restart(Process::Worker).await;
+        self
     }
 
     async fn make_stores(&mut self, engine: Engine) {
@@ -526,7 +542,7 @@ struct Ports {
 }
 
 impl Ports {
-    const COUNT: u16 = 15;
+    const COUNT: u16 = 16;
 
     fn reserve() -> Self {
         let folder = std::env::temp_dir().join("media-lab-e2e-ports");

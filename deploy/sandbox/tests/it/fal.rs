@@ -1,8 +1,12 @@
 //! fal.ai: the queue's protocol, the storage's strictness, and pictures made of their inputs.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use image::{DynamicImage, GenericImageView as _, ImageFormat, Rgb, RgbImage};
+use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::outside::{KEY, Outside, until};
 
@@ -646,4 +650,43 @@ async fn a_call_on_fal_run_waits_for_its_result_and_links_lead_to_fals_own_hosts
     assert!(ran["images"][0]["url"].as_str().unwrap().starts_with("https://v3.fal.media/files/b/"));
     let link = queued["status_url"].as_str().unwrap();
     assert!(link.starts_with("http://queue.fal.run/fal-ai/flux-2-pro/requests/"), "{link}");
+}
+
+#[tokio::test]
+async fn a_webhook_is_signed_and_sent_again_until_it_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let outside = Outside::start(folder.path(), NOWHERE).await;
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/fal/webhook/x", listener.local_addr().unwrap());
+    let take = move |headers: http::HeaderMap, body: axum::body::Bytes| async move {
+        told.send((headers, body)).ok();
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let routes = axum::Router::new().route("/fal/webhook/x", axum::routing::post(take));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    let endpoint = format!("fal-ai/flux-2-pro?fal_webhook={url}");
+    let submitted = outside.submitted(&endpoint, json!({"prompt": "кот"})).await;
+
+    let (headers, body) = heard.recv().await.unwrap();
+    let (_, again) = heard.recv().await.unwrap();
+
+    assert_eq!(body, again);
+    let told: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(told["request_id"], submitted["request_id"]);
+    assert_eq!(told["status"], "OK");
+    assert!(told["payload"]["images"][0]["url"].is_string(), "{told:#}");
+    let text = |name: &str| headers[name].to_str().unwrap().to_owned();
+    let keys: Value = outside.fal("GET", ".well-known/jwks.json", None).await.json().await.unwrap();
+    let key = URL_SAFE_NO_PAD.decode(keys["keys"][0]["x"].as_str().unwrap()).unwrap();
+    let message = [
+        text("x-fal-webhook-request-id"),
+        text("x-fal-webhook-user-id"),
+        text("x-fal-webhook-timestamp"),
+        hex::encode(Sha256::digest(&body)),
+    ];
+    let signature = hex::decode(text("x-fal-webhook-signature")).unwrap();
+    let verified =
+        UnparsedPublicKey::new(&ED25519, key).verify(message.join("\n").as_bytes(), &signature);
+    assert!(verified.is_ok());
 }
