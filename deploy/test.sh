@@ -142,6 +142,8 @@ cargo nextest run --workspace --locked
 begin "tests of the documentation"
 cargo test --doc --workspace --locked --quiet
 begin "other people's clients"
+command -v node >/dev/null 2>&1 || install_debian nodejs node
+command -v npm >/dev/null 2>&1 || install_debian npm npm
 deploy/sandbox/tests/clients/run.sh
 
 if [ "$full" = yes ]; then

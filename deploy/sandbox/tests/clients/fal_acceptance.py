@@ -6,8 +6,10 @@ Needs SANDBOX_URL, SANDBOX_TLS_URL and SANDBOX_CA.
 """
 
 import faulthandler
+import http.server
 import json
 import os
+import queue
 import socket
 import struct
 import threading
@@ -210,6 +212,33 @@ def too_late():
     assert error.response_headers["x-fal-request-timeout-type"] == "user"
 
 
+def webhooks():
+    told = queue.Queue()
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.end_headers()
+            told.put((self.headers, json.loads(body)))
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    handle = fal_client.submit(
+        "fal-ai/flux-2-pro",
+        {"prompt": "x", "image_size": "square"},
+        webhook_url=f"http://127.0.0.1:{server.server_port}/told",
+    )
+    headers, body = told.get(timeout=30)
+    server.shutdown()
+    assert body["request_id"] == handle.request_id and body["status"] == "OK", body
+    assert body["payload"]["images"] and headers["x-fal-webhook-request-id"] == handle.request_id
+    assert len(headers["x-fal-webhook-signature"]) == 128
+
+
 def repeated_by_the_client():
     """The client repeats a submit whose answer was lost, and each is a job: it must be seen."""
     before = len(control("GET", "/_sandbox/fal/requests")["requests"])
@@ -226,6 +255,7 @@ def main():
     by_hand()
     canceled()
     refusals()
+    webhooks()
     repeated_by_the_client()
     too_late()
     print("fal-client: OK")

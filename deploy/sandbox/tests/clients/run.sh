@@ -1,6 +1,6 @@
 #!/bin/sh
-# Other people's clients: the official Python clients of YooKassa and fal.ai, unmodified, against the
-# sandbox, and gRPC's against billing-svc, knowing nothing of it but its address.
+# Other people's clients: the official clients of YooKassa (Python) and fal.ai (Python, JavaScript),
+# unmodified, against the sandbox, and gRPC's against billing-svc, knowing nothing of it but its address.
 #
 # Starts a sandbox and a billing-svc from the binaries that are built already. To try a sandbox that runs
 # (with --emulators-only), set:
@@ -13,6 +13,8 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 target=${CARGO_TARGET_DIR:-$here/../../../../target}
 venv=$target/clients-venv
 ready=$venv/ready-3.13.0-1.0.3-1.85.1
+modules=$target/clients-npm/node_modules
+fal_npm=1.10.1
 scratch=$(mktemp -d)
 sandbox=
 billing=
@@ -85,10 +87,20 @@ if [ ! -e "$ready" ]; then
     touch "$ready"
 fi
 
+if ! grep -qs "\"version\": \"$fal_npm\"" "$modules/@fal-ai/client/package.json"; then
+    command -v npm >/dev/null || {
+        echo "node and npm are needed; on Debian: apt-get install nodejs npm" >&2
+        exit 1
+    }
+    mkdir -p "$modules"
+    npm install --prefix "$target/clients-npm" --no-save --no-audit --no-fund --silent "@fal-ai/client@$fal_npm"
+fi
+
 NO_PROXY=127.0.0.1,localhost no_proxy=127.0.0.1,localhost \
     "$venv/bin/python" "$here/yookassa_acceptance.py"
 # The script that any emulator of YooKassa has to pass, word for word; it knows one address only.
 YK=$SANDBOX_URL/yookassa NO_PROXY=127.0.0.1,localhost no_proxy=127.0.0.1,localhost \
     "$venv/bin/python" "$here/yookassa_script.py"
 "$venv/bin/python" "$here/fal_acceptance.py"
+CLIENTS_MODULES=$modules NO_PROXY=127.0.0.1,localhost node "$here/fal_acceptance.mjs"
 "$venv/bin/python" "$here/billing_reflection.py"
