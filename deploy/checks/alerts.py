@@ -8,7 +8,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).parents[2]
 WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "time", "max", "min", "sum", "up", "absent",
-         "absent_over_time"}
+         "absent_over_time", "increase"}
 
 
 def metrics():
