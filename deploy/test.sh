@@ -4,8 +4,8 @@
 #   ./deploy/test.sh          what every change must pass
 #   ./deploy/test.sh --full   the same, then what is long: more rounds of the campaigns, and a release build
 #
-# Needs Rust and a C compiler. Tools go to target/tools; PostgreSQL and promtool come from Debian's
-# packages if the machine has none. PostgreSQL runs on a free port of 127.0.0.1, in a folder that is
+# Needs Rust and a C compiler. Tools go to target/tools; PostgreSQL, promtool, node and npm come from
+# Debian's packages if the machine has none. PostgreSQL runs on a free port of 127.0.0.1, in a folder that is
 # removed at the end.
 set -euo pipefail
 cd "$(dirname "$0")/.."

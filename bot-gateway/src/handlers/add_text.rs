@@ -74,7 +74,7 @@ pub async fn describe(
     };
     let words = described.words_not_understood;
     let style = Style(described.style.unwrap_or_default());
-    if words.len() >= description.split_whitespace().count() {
+    if described.words_understood == 0 {
         talk.say(&text::styles::not_understood(&words), None).await?;
         return Ok(());
     }

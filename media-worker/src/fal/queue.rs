@@ -146,9 +146,9 @@ impl Fal {
         }
     }
 
-    /// A request that is known by its id alone.
-    pub fn rebuilt(&self, endpoint: &str, id: String) -> FalRequest {
-        self.request(endpoint, id, &QueueStatus::default())
+    /// A request that is known by its id alone; `None` where that cannot be one.
+    pub fn rebuilt(&self, endpoint: &str, id: String) -> Option<FalRequest> {
+        is_plain(&id).then(|| self.request(endpoint, id, &QueueStatus::default()))
     }
 
     fn is_on_queue(&self, url: &str) -> bool {

@@ -16,6 +16,7 @@ pub(super) fn describe_style(
     Ok(wire::DescribeTextStyleResponse {
         style: Some(written(&described.style)),
         words_not_understood: described.words_not_understood,
+        words_understood: i32::try_from(described.words_understood).unwrap_or(i32::MAX),
     })
 }
 

@@ -24,6 +24,11 @@ pub struct Places {
     pub per_user: i64,
 }
 
+/// Where a page of jobs begins, in the order of their keys.
+fn place(after: Option<JobKey>) -> (i64, String) {
+    after.map_or((0, String::new()), |after| (after.user.get(), after.operation.to_string()))
+}
+
 /// The places that are taken.
 #[derive(Debug, Default)]
 struct Taken {
@@ -206,8 +211,7 @@ impl Store {
         after: Option<JobKey>,
         limit: i64,
     ) -> Result<Vec<JobKey>, StoreError> {
-        let (user, operation) = after
-            .map_or((0, String::new()), |after| (after.user.get(), after.operation.to_string()));
+        let (user, operation) = place(after);
         let rows = sqlx::query(
             "select user_id, operation_id from jobs where state = 'queued' and place is null \
              and created_at <= $1 and (user_id, operation_id) > ($2, $3) \
@@ -231,8 +235,7 @@ impl Store {
         after: Option<JobKey>,
         limit: i64,
     ) -> Result<Vec<JobKey>, StoreError> {
-        let (user, operation) = after
-            .map_or((0, String::new()), |after| (after.user.get(), after.operation.to_string()));
+        let (user, operation) = place(after);
         let rows = sqlx::query(
             "select user_id, operation_id from jobs where state not in ('succeeded', 'failed') \
              and (user_id, operation_id) > ($1, $2) order by user_id, operation_id limit $3",

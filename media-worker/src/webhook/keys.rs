@@ -87,10 +87,11 @@ impl Keys {
                 }
             }
         }
-        if signed.is_by_any(&known.keys, body) {
-            return Verdict::Signed;
+        // Keys that are too old may have been taken back.
+        if known.read_at.is_none_or(|read_at| read_at.elapsed() > KEPT) {
+            return Verdict::Unknown;
         }
-        if known.keys.is_empty() { Verdict::Unknown } else { Verdict::NotSigned }
+        if signed.is_by_any(&known.keys, body) { Verdict::Signed } else { Verdict::NotSigned }
     }
 
     async fn read(&self) -> anyhow::Result<Vec<PublicKey>> {

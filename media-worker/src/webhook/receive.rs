@@ -4,14 +4,16 @@
 //! when it is about a job that has ended long ago.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::board::Board;
 use crate::clock::now_ms;
@@ -22,6 +24,8 @@ use super::signature::Signed;
 
 /// Results are named by addresses, so bodies are small.
 const BODY_MAX: usize = 1024 * 1024;
+/// How long a body may take to come.
+const READ_MAX: Duration = Duration::from_secs(10);
 /// Webhooks that are looked at at once.
 const LOOKING_MAX: usize = 32;
 /// Digits of a job's token.
@@ -49,24 +53,22 @@ struct Hint {
 /// `POST /fal/webhook/{token}`.
 pub fn routes(keys: Keys, store: Store, board: Arc<Board>) -> Router {
     let receiver = Receiver { keys, store, board, looking: Semaphore::new(LOOKING_MAX) };
-    Router::new()
-        .route("/fal/webhook/{token}", post(receive))
-        .layer(DefaultBodyLimit::max(BODY_MAX))
-        .with_state(Arc::new(receiver))
+    Router::new().route("/fal/webhook/{token}", post(receive)).with_state(Arc::new(receiver))
 }
 
 async fn receive(
     State(receiver): State<Arc<Receiver>>,
     Path(token): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> StatusCode {
-    let status = look(&receiver, &token, &headers, &body).await;
+    let status = look(&receiver, &token, &headers, body).await;
     metrics::counter!("fal_webhooks_total", "status" => status.as_u16().to_string()).increment(1);
     status
 }
 
-async fn look(receiver: &Receiver, token: &str, headers: &HeaderMap, body: &Bytes) -> StatusCode {
+/// What costs nothing is looked at first: strangers may send anything.
+async fn look(receiver: &Receiver, token: &str, headers: &HeaderMap, body: Body) -> StatusCode {
     let is_token = token.len() == TOKEN_LENGTH && token.bytes().all(|b| b.is_ascii_hexdigit());
     if !is_token {
         return StatusCode::NOT_FOUND;
@@ -79,7 +81,12 @@ async fn look(receiver: &Receiver, token: &str, headers: &HeaderMap, body: &Byte
         tracing::warn!("a webhook is not of now");
         return StatusCode::UNAUTHORIZED;
     }
-    match receiver.keys.verify(&signed, body).await {
+    let body = match timeout(READ_MAX, to_bytes(body, BODY_MAX)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
+        Err(_elapsed) => return StatusCode::REQUEST_TIMEOUT,
+    };
+    match receiver.keys.verify(&signed, &body).await {
         Verdict::Signed => {}
         Verdict::NotSigned => {
             tracing::warn!("a webhook is not signed by fal.ai");
@@ -87,7 +94,7 @@ async fn look(receiver: &Receiver, token: &str, headers: &HeaderMap, body: &Byte
         }
         Verdict::Unknown => return StatusCode::SERVICE_UNAVAILABLE,
     }
-    let hint: Option<Hint> = serde_json::from_slice(body).ok();
+    let hint: Option<Hint> = serde_json::from_slice(&body).ok();
     let id = hint.map_or_else(String::new, |hint| match hint.gateway_request_id.is_empty() {
         true => hint.request_id,
         false => hint.gateway_request_id,

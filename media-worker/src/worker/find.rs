@@ -30,7 +30,7 @@ impl Run {
                 return self.give_back().await;
             };
             match found {
-                Found::Request(id) => return self.found(submission, id).await,
+                Found::Request(id) => return self.found((job, submission), id).await,
                 Found::NotThere => {}
                 Found::NoAnswer(cause) => {
                     tracing::warn!(error.cause = %cause, "fal.ai's history does not answer");
@@ -46,7 +46,7 @@ impl Run {
 
     /// What the history does not know, a webhook may still tell, once the work is done.
     async fn await_webhook(&self, job: &Job, submission: &Submission) -> Result<Next, Lost> {
-        if submission.webhook_token.is_none() {
+        if !self.parts().fal.has_webhooks() || submission.webhook_token.is_none() {
             return self.not_found(job, submission).await;
         }
         let ends = submission.at.saturating_add(millis(self.parts().settings.webhook_wait));
@@ -73,13 +73,20 @@ impl Run {
             return Ok(None);
         }
         match durably(|| self.parts().store.hinted_request(job.key)).await? {
-            Some(id) => self.found(submission, id).await.map(Some),
+            Some(id) => self.found((job, submission), id).await.map(Some),
             None => Ok(None),
         }
     }
 
-    async fn found(&self, submission: &Submission, id: String) -> Result<Next, Lost> {
-        let request = self.parts().fal.rebuilt(&submission.endpoint, id);
+    async fn found(
+        &self,
+        (job, submission): (&Job, &Submission),
+        id: String,
+    ) -> Result<Next, Lost> {
+        let Some(request) = self.parts().fal.rebuilt(&submission.endpoint, id) else {
+            tracing::error!("the name of a lost submit cannot be one");
+            return self.not_found(job, submission).await;
+        };
         durably(|| self.parts().store.submitted(&self.lease, &request)).await?;
         tracing::info!(fal.request_id = %request.id, "a lost submit was found");
         Ok(Next::Stage(Stage::Submitted(submission.clone(), request)))

@@ -46,7 +46,8 @@ impl Run {
         let mut it = Followed { job, submission, request, refusals: 0, unread: 0 };
         let (mut pause, pause_max) = self.parts().settings.poll;
         // With webhooks, what nobody has spoken of is looked at rarely: one may be lost.
-        let mut is_hinted = submission.webhook_token.is_none();
+        let is_told = self.parts().fal.has_webhooks() && submission.webhook_token.is_some();
+        let mut is_hinted = !is_told;
         self.parts().board.tell_progress(job, None);
         loop {
             if let Some(next) = self.look(&mut it).await? {

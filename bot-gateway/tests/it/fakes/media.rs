@@ -134,8 +134,12 @@ impl MediaService for Fakes {
             }
             other => other.split(' ').map(ToOwned::to_owned).collect(),
         };
-        let style = Some(style);
-        Ok(Response::new(DescribeTextStyleResponse { style, words_not_understood }))
+        let words_understood = i32::from(words_not_understood.is_empty());
+        Ok(Response::new(DescribeTextStyleResponse {
+            style: Some(style),
+            words_not_understood,
+            words_understood,
+        }))
     }
 
     async fn get_limits(&self, _: Request<GetLimitsRequest>) -> Answer<GetLimitsResponse> {

@@ -78,8 +78,7 @@ async fn tell(fal: Arc<Fal>, id: String) {
         }
         let is_old = job.ended_ms.is_some_and(|ended| now_ms() - ended > GIVE_UP_MS);
         // What is redirected is never tried again; that is how the real one loses results.
-        if delivered.is_none_or(|status| status < 400) && delivered.is_some() || is_forged || is_old
-        {
+        if delivered.is_some_and(|status| status < 400) || is_forged || is_old {
             break;
         }
         tokio::time::sleep(pause).await;

@@ -32,6 +32,8 @@ pub struct Described {
     pub style: TextStyle,
     /// Words as they were written.
     pub words_not_understood: Vec<String>,
+    /// How many other words there are.
+    pub words_understood: usize,
 }
 
 /// Changes a style as a description says.
@@ -44,20 +46,24 @@ pub fn describe(description: &str, style: TextStyle) -> Result<Described, Descri
     }
     let mut reading = Reading { style, is_centered: false, said: Said::default() };
     let mut not_understood = Vec::new();
+    let mut understood = 0_usize;
     for phrase in phrases(description) {
         let mut said = Vec::new();
         for written in phrase.words {
             match read(&written.to_lowercase().replace('ё', "е")) {
-                Some(word) => said.push(word),
+                Some(word) => said.push((word, written)),
                 None => not_understood.push(written.to_owned()),
             }
         }
-        reading.take(phrase.opening, &said);
+        let in_vain = reading.take(phrase.opening, &said);
+        understood += said.len() - in_vain.len();
+        not_understood.extend(in_vain.into_iter().map(ToOwned::to_owned));
     }
-    if !reading.said.anything && not_understood.is_empty() {
+    if understood == 0 && not_understood.is_empty() {
         return Err(DescriptionError::Missing);
     }
-    Ok(Described { style: reading.finish(), words_not_understood: not_understood })
+    let style = reading.finish();
+    Ok(Described { style, words_not_understood: not_understood, words_understood: understood })
 }
 
 /// The word that opens a phrase.
@@ -104,7 +110,6 @@ fn phrases(description: &str) -> Vec<Phrase<'_>> {
 /// What was spoken of so far.
 #[derive(Debug, Default)]
 struct Said {
-    anything: bool,
     vertical: bool,
     horizontal: bool,
     last: Option<Noun>,
@@ -117,12 +122,12 @@ struct Reading {
 }
 
 impl Reading {
-    fn take(&mut self, opening: Opening, words: &[Word]) {
-        self.said.anything |= !words.is_empty();
+    /// Takes what a phrase says; answers with the words that mean nothing where they stand.
+    fn take<'t>(&mut self, opening: Opening, words: &[(Word, &'t str)]) -> Vec<&'t str> {
         let nouns: Vec<(usize, Noun)> = words
             .iter()
             .enumerate()
-            .filter_map(|(at, word)| match word {
+            .filter_map(|(at, (word, _))| match word {
                 Word::Noun(noun) => Some((at, *noun)),
                 _ => None,
             })
@@ -135,19 +140,31 @@ impl Reading {
             self.said.last = Some(*noun);
         }
         if opening == Opening::Without {
-            return;
+            // Only things can be taken off.
+            let others = words.iter().filter(|(word, _)| !matches!(word, Word::Noun(_)));
+            return others.map(|(_, written)| *written).collect();
         }
         let noun_of = |at: usize| {
             let next = nouns.iter().find(|(other, _)| *other > at);
             next.or(nouns.last()).map(|(_, noun)| *noun)
         };
         let mut modifiers = Modifiers::default();
-        for (at, word) in words.iter().enumerate() {
-            self.apply(*word, noun_of(at), opening, &mut modifiers);
+        let mut in_vain = Vec::new();
+        for (at, (word, written)) in words.iter().enumerate() {
+            if !self.apply(*word, (noun_of(at), opening), &mut modifiers) {
+                in_vain.push(*written);
+            }
         }
+        in_vain
     }
 
-    fn apply(&mut self, word: Word, noun: Option<Noun>, opening: Opening, more: &mut Modifiers) {
+    /// Says whether the word means something here.
+    fn apply(
+        &mut self,
+        word: Word,
+        (noun, opening): (Option<Noun>, Opening),
+        more: &mut Modifiers,
+    ) -> bool {
         match word {
             Word::Noun(_) | Word::Filler => {}
             Word::Light => more.shade = Some(lighter),
@@ -177,8 +194,8 @@ impl Reading {
             }
             Word::Thickness(percent) => match noun {
                 Some(Noun::Outline) => self.thickness(percent),
-                _ if percent > 6 => self.style.size = self.style.size.max(Size::nearest(125)),
-                _ => {}
+                // The font has one weight.
+                Some(Noun::Text | Noun::Plate | Noun::Shadow) | None => return false,
             },
             Word::Vertical(vertical) => {
                 self.style.vertical = vertical;
@@ -201,6 +218,7 @@ impl Reading {
                 self.plate().radius = Radius::nearest(percent);
             }
         }
+        true
     }
 
     fn color(&mut self, noun: Noun, color: Color) {

@@ -153,9 +153,19 @@ fn what_is_not_understood_is_given_back_as_it_was_written() {
     assert_eq!(short(&described.style), "white, size 150, top");
     assert_eq!(described.words_not_understood, ["готический", "ногами"]);
 
+    for (description, in_vain) in [
+        ("жирный красный текст", "жирный"),
+        ("белый без прозрачности", "прозрачности"),
+        ("белый,готический", "готический"),
+    ] {
+        let described = describe(description, TextStyle::default()).unwrap();
+        assert_eq!(described.words_not_understood, [in_vain]);
+        assert!(described.words_understood > 0, "{description}");
+    }
+
     let nothing = describe("квантовая суперпозиция", TextStyle::default()).unwrap();
     assert_eq!(nothing.style, TextStyle::default());
-    assert_eq!(nothing.words_not_understood.len(), 2);
+    assert_eq!((nothing.words_not_understood.len(), nothing.words_understood), (2, 0));
 }
 
 #[test]
