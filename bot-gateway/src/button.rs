@@ -48,6 +48,17 @@ pub enum Button {
     },
     /// Shows the balance and the sums to pay in.
     PaymentMenu,
+    /// Shows what happened to the user's money.
+    History,
+    /// Shows another page of it.
+    HistoryPage {
+        /// Names the page; empty for the newest.
+        token: String,
+    },
+    /// Sends a statement as a file.
+    Statement(Period),
+    /// Asks for a promo code.
+    PromoCode,
     /// Makes a payment link for a sum.
     TopUp(Kopecks),
     /// Shows the sums to pay in Stars.
@@ -82,6 +93,33 @@ pub enum Button {
     },
 }
 
+/// What a statement covers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Period {
+    Month,
+    Year,
+}
+
+impl Period {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Month, Self::Year];
+
+    /// How many days back it goes, besides today.
+    pub fn days(self) -> i64 {
+        match self {
+            Self::Month => 31,
+            Self::Year => 366,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Month => "month",
+            Self::Year => "year",
+        }
+    }
+}
+
 impl fmt::Display for Button {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -98,6 +136,10 @@ impl fmt::Display for Button {
             Self::Cancel => write!(formatter, "cancel"),
             Self::CancelJob { operation_id } => write!(formatter, "cancel_job:{operation_id}"),
             Self::PaymentMenu => write!(formatter, "payment_menu"),
+            Self::History => write!(formatter, "history"),
+            Self::HistoryPage { token } => write!(formatter, "history_page:{token}"),
+            Self::Statement(period) => write!(formatter, "statement:{}", period.name()),
+            Self::PromoCode => write!(formatter, "promo_code"),
             Self::TopUp(amount) => write!(formatter, "top_up:{}", amount.get()),
             Self::Stars => write!(formatter, "stars"),
             Self::TopUpInStars(amount) => write!(formatter, "top_up_in_stars:{}", amount.get()),
@@ -143,6 +185,15 @@ impl FromStr for Button {
                 Ok(Self::CancelJob { operation_id: value.to_owned() })
             }
             "payment_menu" => bare(value, Self::PaymentMenu),
+            "history" => bare(value, Self::History),
+            "history_page" if value.is_empty() || is_name(value) => {
+                Ok(Self::HistoryPage { token: value.to_owned() })
+            }
+            "statement" => {
+                let known = Period::ALL.into_iter().find(|period| period.name() == value);
+                known.map(Self::Statement).ok_or(UnknownButton)
+            }
+            "promo_code" => bare(value, Self::PromoCode),
             "stars" => bare(value, Self::Stars),
             "top_up_in_stars" => Ok(Self::TopUpInStars(amount(value)?)),
             "top_up_other" => bare(value, Self::TopUpOther),
@@ -210,6 +261,12 @@ mod tests {
             Button::Cancel,
             Button::CancelJob { operation_id: draft.to_string() },
             Button::PaymentMenu,
+            Button::History,
+            Button::HistoryPage { token: String::new() },
+            Button::HistoryPage { token: i64::MAX.to_string() },
+            Button::Statement(Period::Month),
+            Button::Statement(Period::Year),
+            Button::PromoCode,
             Button::TopUp(crate::money::TOP_UP_MAX),
             Button::Stars,
             Button::TopUpInStars(crate::money::TOP_UP_MAX),
@@ -251,6 +308,10 @@ mod tests {
             "top_up:99999999999",
             "top_up_again:x:1000",
             "check_payment:",
+            "history:1",
+            "history_page:1 or 2",
+            "statement:",
+            "statement:for_ever",
             "cancel_job:",
             "cancel_job:1 or 2",
             "check_payment:../..",

@@ -39,6 +39,8 @@ pub enum State {
     WaitStyle(Draft),
     /// How much should be paid in? The question before it is asked again afterwards.
     WaitAmount(Box<State>),
+    /// Which promo code? The question before it is asked again afterwards.
+    WaitPromoCode(Box<State>),
     /// Where should the receipt go?
     WaitEmail(EmailQuestion),
 }
@@ -48,7 +50,7 @@ impl State {
     pub fn draft(&self) -> Option<&Draft> {
         match self {
             Self::Idle => None,
-            Self::WaitAmount(before) => before.draft(),
+            Self::WaitAmount(before) | Self::WaitPromoCode(before) => before.draft(),
             Self::WaitEmail(question) => question.before.draft(),
             Self::WaitPhoto(draft)
             | Self::WaitFace(draft)
@@ -74,7 +76,7 @@ impl State {
     pub fn draft_mut(&mut self) -> Option<&mut Draft> {
         match self {
             Self::Idle => None,
-            Self::WaitAmount(before) => before.draft_mut(),
+            Self::WaitAmount(before) | Self::WaitPromoCode(before) => before.draft_mut(),
             Self::WaitEmail(question) => question.before.draft_mut(),
             Self::WaitPhoto(draft)
             | Self::WaitFace(draft)
@@ -285,6 +287,7 @@ mod tests {
                 before: Box::new(State::WaitAmount(Box::default())),
             }),
             State::WaitEmail(EmailQuestion { wish: None, before: Box::default() }),
+            State::WaitPromoCode(Box::new(State::WaitPhoto(draft(Mode::Edit)))),
             State::WaitPhoto(draft(Mode::Edit)),
             State::WaitFace(draft(Mode::FaceSwap)),
             State::WaitPhotos(draft(Mode::Merge)),

@@ -5,7 +5,7 @@ use teloxide::types::{InlineKeyboardButton, InlineKeyboardMarkup};
 use url::Url;
 use uuid::Uuid;
 
-use crate::button::Button;
+use crate::button::{BYTES_MAX, Button, Period};
 use crate::dialogue::{Choices, MERGE_MIN};
 use crate::mode::Mode;
 use crate::models::Model;
@@ -100,6 +100,34 @@ pub fn top_up() -> InlineKeyboardMarkup {
     InlineKeyboardMarkup::new([
         [button(text::payments::TOP_UP_BUTTON, &Button::PaymentMenu)],
         [to_menu()],
+    ])
+}
+
+/// What can be done below the balance.
+pub fn balance() -> InlineKeyboardMarkup {
+    InlineKeyboardMarkup::new([
+        vec![button(text::payments::TOP_UP_BUTTON, &Button::PaymentMenu)],
+        vec![
+            button(text::history::BUTTON, &Button::History),
+            button(text::promo::BUTTON, &Button::PromoCode),
+        ],
+        vec![to_menu()],
+    ])
+}
+
+/// Below the page of the history that `token` names: the pages beside it, and files.
+pub fn history(token: &str, older: &str) -> InlineKeyboardMarkup {
+    let page = |label: &str, token: &str| {
+        let press = Button::HistoryPage { token: token.to_owned() };
+        (press.to_string().len() <= BYTES_MAX).then(|| button(label, &press))
+    };
+    let newest = (!token.is_empty()).then(|| page(text::history::NEWEST_BUTTON, "")).flatten();
+    let older = (!older.is_empty()).then(|| page(text::history::OLDER_BUTTON, older)).flatten();
+    InlineKeyboardMarkup::new([
+        newest.into_iter().chain(older).collect::<Vec<_>>(),
+        vec![button(text::history::MONTH_BUTTON, &Button::Statement(Period::Month))],
+        vec![button(text::history::YEAR_BUTTON, &Button::Statement(Period::Year))],
+        vec![to_menu()],
     ])
 }
 

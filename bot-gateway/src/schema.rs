@@ -10,7 +10,8 @@ use teloxide::types::{BotCommand, Message, Update};
 use crate::dialogue::State;
 use crate::handlers::error::HandlerError;
 use crate::handlers::{
-    add_text, balance, buttons, email, merge, modes, other, photos, stars, start, support, top_up,
+    add_text, balance, buttons, email, history, merge, modes, other, photos, promo, stars, start,
+    support, top_up,
 };
 use crate::text;
 
@@ -20,6 +21,8 @@ use crate::text;
 pub enum Command {
     Start(String),
     Balance,
+    History,
+    Promo(String),
     Help,
     Cancel,
     Terms,
@@ -35,6 +38,8 @@ pub fn offered() -> Vec<BotCommand> {
     vec![
         BotCommand::new("start", text::menu::COMMAND_START),
         BotCommand::new("balance", text::menu::COMMAND_BALANCE),
+        BotCommand::new("history", text::history::COMMAND),
+        BotCommand::new("promo", text::promo::COMMAND),
         BotCommand::new("help", text::menu::COMMAND_HELP),
         BotCommand::new("cancel", text::menu::COMMAND_CANCEL),
         BotCommand::new("terms", text::stars::COMMAND_TERMS),
@@ -76,6 +81,8 @@ fn commands() -> UpdateHandler<HandlerError> {
                 .filter_command::<Command>()
                 .branch(case![Command::Start(payload)].endpoint(start::start))
                 .branch(case![Command::Balance].endpoint(balance::balance))
+                .branch(case![Command::History].endpoint(history::open))
+                .branch(case![Command::Promo(code)].endpoint(promo::command))
                 .branch(case![Command::Help].endpoint(start::help))
                 .branch(case![Command::Cancel].endpoint(start::cancel))
                 .branch(case![Command::Terms].endpoint(support::terms))
@@ -97,6 +104,7 @@ fn answers() -> UpdateHandler<HandlerError> {
         .branch(case![State::WaitText(draft)].endpoint(add_text::text))
         .branch(case![State::WaitStyle(draft)].endpoint(add_text::describe))
         .branch(case![State::WaitAmount(before)].endpoint(top_up::amount))
+        .branch(case![State::WaitPromoCode(before)].endpoint(promo::answer))
         .branch(case![State::WaitEmail(question)].endpoint(email::answer))
         .branch(dptree::endpoint(other::unexpected))
 }

@@ -2,6 +2,7 @@
 
 use crate::account;
 use crate::keyboard;
+use crate::promo::Gift;
 use crate::talk::Talk;
 use crate::text;
 
@@ -11,7 +12,8 @@ use super::error::HandlerError;
 pub async fn balance(talk: Talk) -> Result<(), HandlerError> {
     let account = account::read(&talk.app, talk.user_id).await?;
     let email = account::receipt_email(&account);
-    let said = text::payments::balance(account::purse(&account), email);
-    talk.say(&said, Some(keyboard::with_email(keyboard::top_up(), email))).await?;
+    let gifts = Gift::active(&account);
+    let said = text::payments::balance(account::purse(&account), &gifts, email);
+    talk.say(&said, Some(keyboard::with_email(keyboard::balance(), email))).await?;
     Ok(())
 }

@@ -9,7 +9,9 @@ use crate::talk::Talk;
 use crate::text;
 
 use super::error::HandlerError;
-use super::{add_text, cancel_job, choices, email, merge, modes, stars, start, top_up};
+use super::{
+    add_text, cancel_job, choices, email, history, merge, modes, promo, stars, start, top_up,
+};
 
 /// Tells the user's client that the press was seen, before anything else is done. That it may be
 /// too late for that changes nothing.
@@ -41,6 +43,10 @@ pub async fn press(talk: Talk, state: State, query: CallbackQuery) -> Result<(),
         Ok(Button::StyleText) => add_text::another_text(talk, state, &query).await,
         Ok(Button::StyleDone) => add_text::done(talk, state, &query).await,
         Ok(Button::PaymentMenu) => top_up::menu(talk).await,
+        Ok(Button::History) => history::open(talk).await,
+        Ok(Button::HistoryPage { token }) => history::turn(talk, &query, token).await,
+        Ok(Button::Statement(period)) => history::statement(talk, period).await,
+        Ok(Button::PromoCode) => promo::ask(talk, state).await,
         Ok(Button::TopUp(amount)) => top_up::open(&talk, state, cause, amount).await,
         Ok(Button::Stars) => stars::menu(talk).await,
         Ok(Button::TopUpInStars(amount)) => stars::open(&talk, cause, amount).await,

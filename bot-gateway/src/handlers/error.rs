@@ -24,6 +24,9 @@ pub enum HandlerError {
     /// Telegram.
     #[error(transparent)]
     Telegram(#[from] TelegramError),
+    /// A file for the user.
+    #[error("the file could not be made")]
+    File(#[from] rust_xlsxwriter::XlsxError),
     /// A handler that panicked.
     #[error("the handler panicked")]
     Panic,
@@ -50,6 +53,7 @@ impl HandlerError {
             )
             | Self::Refused { .. }
             | Self::Incomplete(_)
+            | Self::File(_)
             | Self::Panic => false,
         }
     }
@@ -63,6 +67,7 @@ impl HandlerError {
             | Self::Telegram(_)
             | Self::Refused { .. }
             | Self::Incomplete(_)
+            | Self::File(_)
             | Self::Panic => Some(text::problems::APOLOGY),
         }
     }

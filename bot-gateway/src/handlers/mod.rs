@@ -5,6 +5,8 @@ pub mod start;
 pub mod buttons;
 pub mod cancel_job;
 pub mod balance;
+pub mod history;
+pub mod promo;
 pub mod top_up;
 pub mod email;
 pub mod stars;

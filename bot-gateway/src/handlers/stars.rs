@@ -294,7 +294,8 @@ pub fn is_settled_with_no(error: &HandlerError) -> bool {
         HandlerError::Away { .. }
         | HandlerError::Incomplete(_)
         | HandlerError::Store(_)
-        | HandlerError::Panic => false,
+        | HandlerError::Panic
+        | HandlerError::File(_) => false,
     }
 }
 

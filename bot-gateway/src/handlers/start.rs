@@ -3,16 +3,20 @@
 use teloxide::types::{Update, User};
 
 use crate::account;
-use crate::dialogue::State;
+use crate::dialogue::{State, intent};
 use crate::keyboard;
 use crate::talk::Talk;
 use crate::text;
 
 use super::error::HandlerError;
+use super::promo;
+
+/// A link `https://t.me/<bot>?start=promo_<code>` redeems the code.
+const PROMO_PREFIX: &str = "promo_";
 
 /// Registers the user and shows the menu. A billing that is away does not keep the menu away: the
 /// user is registered by whatever is asked for first.
-pub async fn start(talk: Talk, update: Update) -> Result<(), HandlerError> {
+pub async fn start(talk: Talk, update: Update, payload: String) -> Result<(), HandlerError> {
     let user = update.from();
     let language = user.and_then(|user| user.language_code.as_deref());
     let free_operations = match account::register(&talk.app, talk.user_id, language).await {
@@ -26,6 +30,10 @@ pub async fn start(talk: Talk, update: Update) -> Result<(), HandlerError> {
     let name = user.map_or("", first_name);
     talk.say(&text::menu::greeting(name, free_operations), Some(keyboard::menu())).await?;
     talk.go(State::Idle);
+    if let Some(code) = payload.strip_prefix(PROMO_PREFIX) {
+        let cause = intent(talk.chat.0, &format!("update:{}", update.id.0));
+        promo::redeem(&talk, code, cause).await?;
+    }
     Ok(())
 }
 
@@ -50,6 +58,7 @@ pub async fn cancel(talk: Talk, state: State) -> Result<(), HandlerError> {
         | State::WaitText(_)
         | State::WaitStyle(_)
         | State::WaitAmount(_)
+        | State::WaitPromoCode(_)
         | State::WaitEmail(_) => text::menu::CANCELLED,
     };
     talk.say(said, Some(keyboard::menu())).await?;

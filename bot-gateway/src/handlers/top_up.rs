@@ -13,6 +13,7 @@ use crate::account;
 use crate::dialogue::{State, Wish, intent};
 use crate::keyboard;
 use crate::money::{Kopecks, read_top_up};
+use crate::promo::Gift;
 use crate::talk::Talk;
 use crate::text;
 use crate::told;
@@ -26,7 +27,7 @@ pub async fn menu(talk: Talk) -> Result<(), HandlerError> {
         tokio::join!(account::read(&talk.app, talk.user_id), stars::are_offered(&talk.app));
     let account = account?;
     let email = account::receipt_email(&account);
-    let said = text::payments::menu(account::purse(&account), email);
+    let said = text::payments::menu(account::purse(&account), &Gift::active(&account), email);
     let keyboard = if is_with_stars { keyboard::amounts_or_stars() } else { keyboard::amounts() };
     talk.say(&said, Some(keyboard::with_email(keyboard, email))).await?;
     Ok(())

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::complete::complete_me;
 use super::error::{TelegramError, Verdict};
-use super::files::{Outgoing, UploadKind};
+use super::files::{Attachment, Outgoing, UploadKind};
 use super::wire::{Told, Wire};
 
 /// How often one call is sent, when its outcome is unknown.
@@ -150,6 +150,20 @@ impl Telegram {
         }
         let error = refused.unwrap_or(ApiError::Unknown("no way to send it".to_owned()));
         Err(TelegramError::Refused(error))
+    }
+
+    /// Sends a file that is no picture.
+    pub async fn send_file(
+        &self,
+        chat: ChatId,
+        file: &Attachment,
+        html: &str,
+    ) -> Result<Sent, TelegramError> {
+        let sent = self.sent(|| async {
+            let form = file.form(chat, html).map_err(Verdict::Failed)?;
+            self.wire.call("sendDocument", Told::Form(form)).await
+        });
+        sent.await.map(|message| message_id(&message))
     }
 
     /// Puts another picture and caption into a message of the bot.

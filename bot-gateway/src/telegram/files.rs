@@ -158,6 +158,33 @@ impl Outgoing {
     }
 }
 
+/// A file to be sent that is no picture.
+#[derive(Clone, Debug)]
+pub struct Attachment {
+    /// As the user sees it.
+    pub name: String,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// What it holds.
+    pub bytes: Bytes,
+}
+
+impl Attachment {
+    /// The form that sends it.
+    pub(super) fn form(&self, chat: ChatId, html: &str) -> Result<Form, TelegramError> {
+        let size = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
+        let file = Part::stream_with_length(Body::from(self.bytes.clone()), size)
+            .file_name(self.name.clone())
+            .mime_str(self.content_type)
+            .map_err(|error| TelegramError::Unknown(error.to_string()))?;
+        Ok(Form::new()
+            .text("chat_id", chat.0.to_string())
+            .text("caption", html.to_owned())
+            .text("parse_mode", "HTML")
+            .part("document", file))
+    }
+}
+
 /// In which form Telegram shows a picture.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum UploadKind {

@@ -14,6 +14,6 @@ mod stars;
 pub use calls::{Sent, Telegram};
 pub use complete::{complete, is_about_money};
 pub use error::TelegramError;
-pub use files::{DownloadError, FILE_BYTES_MAX, Outgoing};
+pub use files::{Attachment, DownloadError, FILE_BYTES_MAX, Outgoing};
 pub use stars::{CURRENCY as STARS_CURRENCY, Invoice};
 pub use updates::PollError;

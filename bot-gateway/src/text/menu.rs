@@ -59,13 +59,16 @@ pub const HELP: &str = "\
 
 /start – меню
 /balance – баланс
+/history – история и выписка
+/promo – промокод
 /terms – условия
 /paysupport – вопросы об оплате
 /cancel – отменить и начать сначала";
 
 pub const CANCELLED: &str = "Отменено. Выберите, что сделать:";
 pub const NOTHING_TO_CANCEL: &str = "Отменять нечего. Выберите, что сделать:";
-pub const UNKNOWN_COMMAND: &str = "Такой команды нет. Есть /start, /balance, /help и /cancel.";
+pub const UNKNOWN_COMMAND: &str =
+    "Такой команды нет. Есть /start, /balance, /history, /promo, /help и /cancel.";
 pub const OLD_BUTTON: &str = "Эта кнопка больше не действует. Выберите, что сделать:";
 pub const FORGOTTEN: &str =
     "Бот обновился, и начатое пришлось забыть. Деньги не списаны. Выберите, что сделать:";

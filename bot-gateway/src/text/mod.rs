@@ -7,6 +7,8 @@ pub mod payments;
 pub mod receipts;
 pub mod cancellations;
 pub mod stars;
+pub mod history;
+pub mod promo;
 pub mod jobs;
 pub mod styles;
 pub mod problems;

@@ -144,6 +144,7 @@ pub fn awaited(state: &State) -> &'static str {
         State::WaitPrompt(_) => "Жду описание текстом. /cancel – отменить.",
         State::WaitText(_) => "Жду текст, который нужно добавить на фото. /cancel – отменить.",
         State::WaitStyle(_) => super::styles::AWAITED,
+        State::WaitPromoCode(_) => super::promo::AWAITED,
         State::WaitEmail(_) => super::receipts::AWAITED,
         State::WaitAmount(_) => "Жду сумму в рублях, например 150. /cancel – отменить.",
     }

@@ -1,7 +1,8 @@
 //! Balance, top-ups and prices.
 
-use super::{plural, receipts};
+use super::{plural, promo, receipts};
 use crate::money::{AmountError, Kopecks, TOP_UP_MAX, TOP_UP_MIN};
+use crate::promo::Gift;
 
 pub const OTHER_AMOUNT_BUTTON: &str = "Другая сумма";
 pub const CHECK_BUTTON: &str = "🔄 Проверить оплату";
@@ -21,8 +22,9 @@ pub struct Purse {
     pub held_free_operations: i64,
 }
 
-/// The balance, as /balance shows it, and where receipts go if that is known.
-pub fn balance(purse: Purse, receipt_email: Option<&str>) -> String {
+/// The balance, as /balance shows it, with what promo codes give, and where receipts go if that is
+/// known.
+pub fn balance(purse: Purse, gifts: &[Gift], receipt_email: Option<&str>) -> String {
     let mut lines = vec![format!("💰 Баланс: <b>{}</b>", purse.balance)];
     if !purse.held.is_zero() {
         lines.push(format!("⏳ Отложено на текущие работы: {}", purse.held));
@@ -31,13 +33,14 @@ pub fn balance(purse: Purse, receipt_email: Option<&str>) -> String {
     if purse.held_free_operations > 0 {
         lines.push(format!("⏳ Занято текущими работами: {}", purse.held_free_operations));
     }
+    lines.extend(gifts.iter().copied().filter_map(promo::active));
     lines.extend(receipt_email.map(receipts::line));
     lines.join("\n")
 }
 
 /// The balance with the sums to pay in below it.
-pub fn menu(purse: Purse, receipt_email: Option<&str>) -> String {
-    format!("{}\n\nНа сколько пополнить?", balance(purse, receipt_email))
+pub fn menu(purse: Purse, gifts: &[Gift], receipt_email: Option<&str>) -> String {
+    format!("{}\n\nНа сколько пополнить?", balance(purse, gifts, receipt_email))
 }
 
 /// The button with a sum.

@@ -386,6 +386,14 @@ impl User<'_> {
         chat["stars"].as_i64().unwrap()
     }
 
+    /// Loads the file of a message.
+    pub(crate) async fn downloads(self, message: &Value) -> Vec<u8> {
+        let url = message["document"]["url"].as_str().unwrap();
+        let answer = self.app.http.get(format!("{}{url}", self.app.base)).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+        answer.bytes().await.unwrap().to_vec()
+    }
+
     pub(crate) async fn blocks(self) {
         self.app.post_json(&self.path("block"), &json!({})).await;
     }

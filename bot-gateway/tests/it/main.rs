@@ -11,6 +11,8 @@ mod purchases;
 mod jobs;
 mod payments;
 mod receipts;
+mod promo;
+mod history;
 mod stars;
 mod styles;
 mod inbox;

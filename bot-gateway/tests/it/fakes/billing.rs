@@ -12,10 +12,10 @@ use proto::billing::v1::{
     ListReversalsRequest, ListReversalsResponse, ListSettledTopUpsRequest,
     ListSettledTopUpsResponse, ListStatementRequest, ListStatementResponse, OpenTopUpRequest,
     OpenTopUpResponse, Operation, OperationState, PaymentSource, Price, RecordTopUpPaymentRequest,
-    RecordTopUpPaymentResponse, RedeemPromoCodeRequest, RedeemPromoCodeResponse, RefundRequest,
-    RefundResponse, RegisterUserRequest, RegisterUserResponse, ReserveRequest, ReserveResponse,
-    ReverseTopUpRequest, ReverseTopUpResponse, SettleTopUpRequest, SettleTopUpResponse,
-    WatchEventsRequest, WatchEventsResponse,
+    RecordTopUpPaymentResponse, RedeemPromoCodeRequest, RedeemPromoCodeResponse, Redemption,
+    RefundRequest, RefundResponse, RegisterUserRequest, RegisterUserResponse, ReserveRequest,
+    ReserveResponse, ReverseTopUpRequest, ReverseTopUpResponse, SettleTopUpRequest,
+    SettleTopUpResponse, WatchEventsRequest, WatchEventsResponse,
 };
 use proto::reason::{self, BILLING_DOMAIN, refusal};
 use tokio_stream::wrappers::ReceiverStream;
@@ -325,9 +325,33 @@ impl BillingService for Fakes {
 
     async fn list_statement(
         &self,
-        _: Request<ListStatementRequest>,
+        request: Request<ListStatementRequest>,
     ) -> Answer<ListStatementResponse> {
-        Err(not_called())
+        let request = request.into_inner();
+        let below: i64 = match request.page_token.as_str() {
+            "" => i64::MAX,
+            token => token.parse().map_err(|_| {
+                let told = (BILLING_DOMAIN, reason::INVALID_FIELD);
+                refusal(Code::InvalidArgument, told, "page_token", [])
+            })?,
+        };
+        let from = request.from.map_or(i64::MIN, |from| from.seconds);
+        let size = usize::try_from(request.page_size).unwrap();
+        let model = self.model();
+        let mut entries: Vec<_> = model
+            .entries
+            .iter()
+            .rev()
+            .filter(|entry| entry.number < below)
+            .filter(|entry| entry.created_at.is_none_or(|at| at.seconds >= from))
+            .take(size + 1)
+            .cloned()
+            .collect();
+        let is_more = entries.len() > size;
+        entries.truncate(size);
+        let last = entries.last().map_or(0, |entry| entry.number);
+        let next_page_token = if is_more { last.to_string() } else { String::new() };
+        Ok(Response::new(ListStatementResponse { entries, next_page_token }))
     }
 
     async fn reverse_top_up(
@@ -339,9 +363,34 @@ impl BillingService for Fakes {
 
     async fn redeem_promo_code(
         &self,
-        _: Request<RedeemPromoCodeRequest>,
+        request: Request<RedeemPromoCodeRequest>,
     ) -> Answer<RedeemPromoCodeResponse> {
-        Err(not_called())
+        let request = request.into_inner();
+        let mut model = self.model();
+        model.redeem_keys.push(request.idempotency_key.clone());
+        let refused =
+            |reason| refusal(Code::FailedPrecondition, (BILLING_DOMAIN, reason), "refused", []);
+        let code = request.code.to_uppercase();
+        let known = model.promo_codes.get(&code).copied();
+        let effect = known.ok_or_else(|| refused(reason::PROMO_CODE_NOT_FOUND))?;
+        let account = model.account(request.user_id)?;
+        let earlier = account.redemptions.iter().find(|earlier| earlier.code == code);
+        let redemption = match earlier {
+            Some(earlier) if earlier.idempotency_key == request.idempotency_key => earlier.clone(),
+            Some(_) => return Err(refused(reason::PROMO_CODE_ALREADY_REDEEMED)),
+            None => Redemption {
+                code,
+                effect: Some(effect),
+                is_active: true,
+                idempotency_key: request.idempotency_key,
+                ..Redemption::default()
+            },
+        };
+        if earlier.is_none() {
+            account.redemptions.push(redemption.clone());
+        }
+        let account = Some(account.clone());
+        Ok(Response::new(RedeemPromoCodeResponse { redemption: Some(redemption), account }))
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use proto::billing::v1::billing_service_server::BillingServiceServer;
-use proto::billing::v1::{Account, Event, Operation};
+use proto::billing::v1::{Account, Entry, Event, Operation, PromoEffect};
 use proto::media::v1::media_service_server::MediaServiceServer;
 use proto::media::v1::{AddTextHeader, Job, Model as OfferedModel, SubmitJobRequest};
 use proto::payments::v1::PaymentState;
@@ -101,6 +101,12 @@ pub(crate) struct Model {
     pub(crate) payments: Vec<Payment>,
     /// Whether a payment needs an e-mail for its receipt.
     pub(crate) wants_receipts: bool,
+    /// What codes give, by their names in capitals.
+    pub(crate) promo_codes: HashMap<String, PromoEffect>,
+    /// Keys of all RedeemPromoCode calls that arrived.
+    pub(crate) redeem_keys: Vec<String>,
+    /// Everybody's ledger, oldest first.
+    pub(crate) entries: Vec<Entry>,
     /// Keys of all CreatePayment calls that arrived.
     pub(crate) payment_keys: Vec<String>,
     pub(crate) reserve: Fault,
@@ -147,6 +153,9 @@ impl Default for Model {
             stuck_picture: String::new(),
             payments: Vec::new(),
             wants_receipts: false,
+            promo_codes: HashMap::new(),
+            redeem_keys: Vec::new(),
+            entries: Vec::new(),
             payment_keys: Vec::new(),
             reserve: Fault::None,
             submit: Fault::None,
