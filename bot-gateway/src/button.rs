@@ -81,6 +81,11 @@ pub enum Button {
         /// The top-up in billing.
         top_up_id: String,
     },
+    /// Begins what is ready.
+    Start {
+        /// The draft that is to be bought.
+        draft: Uuid,
+    },
     /// All pictures of a merge are there.
     MergeDone {
         /// The draft that collects them.
@@ -149,6 +154,7 @@ impl fmt::Display for Button {
                 write!(formatter, "top_up_again:{}:{}", intent.simple(), amount.get())
             }
             Self::CheckPayment { top_up_id } => write!(formatter, "check_payment:{top_up_id}"),
+            Self::Start { draft } => write!(formatter, "start:{draft}"),
             Self::MergeDone { draft } => write!(formatter, "merge_done:{draft}"),
             Self::MergeClear { draft } => write!(formatter, "merge_clear:{draft}"),
         }
@@ -206,6 +212,7 @@ impl FromStr for Button {
             "check_payment" if is_name(value) => {
                 Ok(Self::CheckPayment { top_up_id: value.to_owned() })
             }
+            "start" => Ok(Self::Start { draft: id(value)? }),
             "merge_done" => Ok(Self::MergeDone { draft: id(value)? }),
             "merge_clear" => Ok(Self::MergeClear { draft: id(value)? }),
             _ => {
@@ -274,6 +281,7 @@ mod tests {
             Button::ReceiptEmail,
             Button::TopUpAgain { intent: draft, amount: crate::money::TOP_UP_MAX },
             Button::CheckPayment { top_up_id: draft.to_string() },
+            Button::Start { draft },
             Button::MergeDone { draft },
             Button::MergeClear { draft },
         ]);
@@ -316,6 +324,7 @@ mod tests {
             "cancel_job:1 or 2",
             "check_payment:../..",
             "merge_done:7",
+            "start:",
             "generate",
             &long,
         ] {

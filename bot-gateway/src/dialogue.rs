@@ -41,6 +41,8 @@ pub enum State {
     WaitAmount(Box<State>),
     /// Which promo code? The question before it is asked again afterwards.
     WaitPromoCode(Box<State>),
+    /// Shall it begin?
+    WaitStart(Ready),
     /// Where should the receipt go?
     WaitEmail(EmailQuestion),
 }
@@ -52,6 +54,7 @@ impl State {
             Self::Idle => None,
             Self::WaitAmount(before) | Self::WaitPromoCode(before) => before.draft(),
             Self::WaitEmail(question) => question.before.draft(),
+            Self::WaitStart(ready) => Some(&ready.draft),
             Self::WaitPhoto(draft)
             | Self::WaitFace(draft)
             | Self::WaitPhotos(draft)
@@ -72,29 +75,74 @@ impl State {
         }
     }
 
-    /// The same, to change.
-    pub fn draft_mut(&mut self) -> Option<&mut Draft> {
+    /// Changes the purchase that the question belongs to.
+    pub fn change_draft(&mut self, change: &dyn Fn(&mut Draft)) {
         match self {
-            Self::Idle => None,
-            Self::WaitAmount(before) | Self::WaitPromoCode(before) => before.draft_mut(),
-            Self::WaitEmail(question) => question.before.draft_mut(),
+            Self::Idle => {}
+            Self::WaitAmount(before) | Self::WaitPromoCode(before) => before.change_draft(change),
+            Self::WaitEmail(question) => question.before.change_draft(change),
+            Self::WaitStart(ready) => {
+                change(&mut ready.draft);
+                ready.asked.change_draft(change);
+            }
             Self::WaitPhoto(draft)
             | Self::WaitFace(draft)
             | Self::WaitPhotos(draft)
             | Self::WaitPrompt(draft)
             | Self::WaitText(draft)
-            | Self::WaitStyle(draft) => Some(draft),
+            | Self::WaitStyle(draft) => change(draft),
         }
     }
 
-    /// The same question, at another price.
-    #[must_use]
-    pub fn at_price(mut self, price: Kopecks) -> Self {
-        if let Some(draft) = self.draft_mut() {
-            draft.price = price;
+    /// The purchase that only waits for the user's word.
+    pub fn ready(&self) -> Option<&Ready> {
+        match self {
+            Self::WaitAmount(before) | Self::WaitPromoCode(before) => before.ready(),
+            Self::WaitEmail(question) => question.before.ready(),
+            Self::WaitStart(ready) => Some(ready),
+            Self::Idle
+            | Self::WaitPhoto(_)
+            | Self::WaitFace(_)
+            | Self::WaitPhotos(_)
+            | Self::WaitPrompt(_)
+            | Self::WaitText(_)
+            | Self::WaitStyle(_) => None,
         }
-        self
     }
+
+    /// The question that a message answers: where only a word is awaited, the one before, so that
+    /// its answer can be given again.
+    #[must_use]
+    pub fn answered(self) -> Self {
+        match self {
+            Self::WaitStart(ready) if *ready.asked != Self::Idle => *ready.asked,
+            state => state,
+        }
+    }
+
+    /// Everything is answered, at the price that the user was told last; `self` was asked last.
+    #[must_use]
+    pub fn ready_at(self, price: Kopecks, draft: &Draft, prompt: &str) -> Self {
+        let asked = match self {
+            Self::WaitStart(ready) => ready.asked,
+            asked => Box::new(asked),
+        };
+        let ready = Ready { draft: draft.clone(), prompt: prompt.to_owned(), asked };
+        let mut state = Self::WaitStart(ready);
+        state.change_draft(&|draft| draft.price = price);
+        state
+    }
+}
+
+/// A purchase of which every question is answered, and nothing is bought yet.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Ready {
+    /// What is to be bought.
+    pub draft: Draft,
+    /// The description; empty where the mode has none.
+    pub prompt: String,
+    /// What was asked last, and may be answered again; [`State::Idle`] where nothing was.
+    pub asked: Box<State>,
 }
 
 /// The question where receipts should go, and what goes on with the answer.
@@ -289,6 +337,11 @@ mod tests {
             State::WaitEmail(EmailQuestion { wish: None, before: Box::default() }),
             State::WaitPromoCode(Box::new(State::WaitPhoto(draft(Mode::Edit)))),
             State::WaitPhoto(draft(Mode::Edit)),
+            State::WaitPhoto(draft(Mode::Retouch)).ready_at(
+                Kopecks::new(1_500),
+                &draft(Mode::Retouch),
+                "",
+            ),
             State::WaitFace(draft(Mode::FaceSwap)),
             State::WaitPhotos(draft(Mode::Merge)),
             State::WaitPrompt(draft(Mode::Generate)),
@@ -313,6 +366,22 @@ mod tests {
             let text = encode(&state).unwrap();
             assert_eq!(decode(VERSION, &text), Some(state), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_ready_keeps_the_question_before_and_one_price() {
+        let price = Kopecks::new(2_000);
+        let asked = State::WaitPrompt(draft(Mode::Edit));
+        let ready = asked.ready_at(Kopecks::new(1_500), &draft(Mode::Edit), "a");
+        let again = ready.ready_at(price, &draft(Mode::Edit), "b");
+        let nested = State::WaitAmount(Box::new(again.clone()));
+
+        assert_eq!(nested.ready().map(|ready| ready.prompt.as_str()), Some("b"));
+        assert_eq!(nested.draft().map(|draft| draft.price), Some(price));
+        let answered = again.answered();
+        assert!(matches!(&answered, State::WaitPrompt(draft) if draft.price == price));
+        let bare = State::Idle.ready_at(price, &draft(Mode::Edit), "");
+        assert_eq!(bare.clone().answered(), bare);
     }
 
     #[test]

@@ -11,12 +11,13 @@ use proto::billing::v1::{
     WatchEventsResponse,
 };
 use proto::service::shutdown::Shutdown;
-use teloxide::types::{ChatId, MessageId};
+use teloxide::types::{ChatId, InlineKeyboardMarkup, MessageId};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::handlers::error::HandlerError;
+use crate::handlers::modes;
 use crate::keyboard;
 use crate::lent::{self, InHand};
 use crate::money::Kopecks;
@@ -143,6 +144,21 @@ async fn tell(app: &App, event: &Event) -> Result<(), HandlerError> {
     }
 }
 
+/// Below the news of a top-up: the way to go on with what waited for the money, or the menu.
+pub async fn with_interrupted(
+    app: &App,
+    chat: ChatId,
+    said: String,
+) -> (String, InlineKeyboardMarkup) {
+    match modes::interrupted(app, chat).await {
+        Some(ready) => {
+            let said = format!("{said}\n\n{}", text::payments::interrupted(ready.draft.mode));
+            (said, keyboard::start(ready.draft.id, ready.draft.price))
+        }
+        None => (said, keyboard::menu()),
+    }
+}
+
 async fn tell_top_up(app: &App, user_id: i64, settled: &TopUpSettled) -> Result<(), HandlerError> {
     let Some(top_up) = &settled.top_up else { return Ok(()) };
     let chat = ChatId(user_id);
@@ -152,7 +168,8 @@ async fn tell_top_up(app: &App, user_id: i64, settled: &TopUpSettled) -> Result<
             Kopecks::new(top_up.credited_kopecks),
             Some(Kopecks::new(settled.balance_after_kopecks)),
         );
-        app.telegram.send(chat, &said, Some(keyboard::menu())).await?;
+        let (said, keyboard) = with_interrupted(app, chat, said).await;
+        app.telegram.send(chat, &said, Some(keyboard)).await?;
         app.store.keep_told(&key).await?;
     }
     // What is paid cannot be paid again.

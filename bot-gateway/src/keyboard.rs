@@ -103,6 +103,25 @@ pub fn top_up() -> InlineKeyboardMarkup {
     ])
 }
 
+/// Begins a purchase that is ready.
+pub fn start(draft: Uuid, price: Kopecks) -> InlineKeyboardMarkup {
+    InlineKeyboardMarkup::new([
+        [begin(draft, price)],
+        [button(text::menu::CANCEL_BUTTON, &Button::Cancel)],
+    ])
+}
+
+/// The way to pay in, and to begin afterwards what is ready.
+pub fn top_up_and_start(draft: Uuid, price: Kopecks) -> InlineKeyboardMarkup {
+    let mut keyboard = top_up();
+    keyboard.inline_keyboard.insert(1, vec![begin(draft, price)]);
+    keyboard
+}
+
+fn begin(draft: Uuid, price: Kopecks) -> InlineKeyboardButton {
+    button(text::modes::start_button(price), &Button::Start { draft })
+}
+
 /// What can be done below the balance.
 pub fn balance() -> InlineKeyboardMarkup {
     InlineKeyboardMarkup::new([

@@ -96,7 +96,7 @@ fn commands() -> UpdateHandler<HandlerError> {
 }
 
 fn answers() -> UpdateHandler<HandlerError> {
-    dptree::entry()
+    dptree::map(State::answered)
         .branch(case![State::WaitPrompt(draft)].endpoint(modes::prompt))
         .branch(case![State::WaitPhoto(draft)].endpoint(photos::photo))
         .branch(case![State::WaitFace(draft)].endpoint(photos::face))

@@ -56,6 +56,7 @@ pub async fn press(talk: Talk, state: State, query: CallbackQuery) -> Result<(),
         }
         Ok(Button::ReceiptEmail) => email::change(talk, state).await,
         Ok(Button::CheckPayment { top_up_id }) => top_up::check(talk, top_up_id).await,
+        Ok(Button::Start { draft }) => modes::begin(talk, state, draft).await,
         Ok(Button::MergeDone { draft }) => match of_draft(&state, draft) {
             Some(draft) => merge::done(talk, state.clone(), draft).await,
             None => old(talk).await,

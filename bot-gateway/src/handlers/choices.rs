@@ -21,7 +21,7 @@ pub(super) async fn choose(
     choose: impl FnOnce(&mut Choices),
 ) -> Result<(), HandlerError> {
     let pressed = query.message.as_ref().map(|message| message.id().0);
-    let draft = state.draft_mut().filter(|draft| draft.question_message == pressed);
+    let draft = state.draft().filter(|draft| draft.question_message == pressed);
     let (Some(draft), Some(message)) = (draft, pressed) else { return buttons::old(talk).await };
     let mut choices = draft.choices.clone();
     choose(&mut choices);
@@ -35,9 +35,7 @@ pub(super) async fn choose(
     if choices == draft.choices && model.price == draft.price {
         return Ok(());
     }
-    draft.price = model.price;
-    draft.choices = choices;
-    let keyboard = keyboard::choices(&models, &draft.choices);
+    let keyboard = keyboard::choices(&models, &choices);
     match talk.change(MessageId(message), &question.text(model), Some(keyboard)).await {
         Ok(()) => {}
         Err(TelegramError::Refused(error)) => {
@@ -45,6 +43,10 @@ pub(super) async fn choose(
         }
         Err(error) => return Err(error.into()),
     }
+    state.change_draft(&|draft| {
+        draft.price = model.price;
+        draft.choices.clone_from(&choices);
+    });
     talk.go(state);
     Ok(())
 }

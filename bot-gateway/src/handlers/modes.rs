@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use proto::billing::v1::Account;
 use proto::media::v1::GetLimitsRequest;
-use teloxide::types::{Message, Update};
+use teloxide::types::{ChatId, Message, Update};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::account;
-use crate::dialogue::{Draft, State};
+use crate::app::App;
+use crate::dialogue::{Draft, Ready, State};
 use crate::keyboard;
 use crate::mode::Mode;
 use crate::models::{self, Model};
@@ -20,7 +21,7 @@ use crate::text;
 use crate::text::modes::Terms;
 
 use super::error::HandlerError;
-use super::other;
+use super::{buttons, other};
 
 /// How long a mode that is opened waits to hear of limits.
 const LIMITS_WAIT: Duration = Duration::from_millis(500);
@@ -136,7 +137,7 @@ pub(super) fn read_prompt(text: &str) -> Result<&str, String> {
 }
 
 /// Buys the work, now that every question is answered. `asked` is the last question: where nothing
-/// was bought it stays, so that the last answer can be given again.
+/// was bought the purchase is kept ready, and the last answer can also be given again.
 pub(super) async fn start(
     talk: &Talk,
     asked: State,
@@ -147,11 +148,13 @@ pub(super) async fn start(
         Outcome::Started | Outcome::Refused => talk.go(State::Idle),
         Outcome::NotEnough { price, balance } => {
             let said = text::payments::not_enough_kept(price, balance);
-            talk.say(&said, Some(keyboard::top_up())).await?;
+            talk.say(&said, Some(keyboard::top_up_and_start(draft.id, price))).await?;
+            talk.go(asked.ready_at(price, draft, prompt));
         }
         Outcome::PriceChanged { price } => {
-            talk.say(&text::payments::price_changed(price), Some(keyboard::cancel())).await?;
-            talk.go(asked.at_price(price));
+            let keyboard = keyboard::start(draft.id, price);
+            talk.say(&text::payments::price_changed(price), Some(keyboard)).await?;
+            talk.go(asked.ready_at(price, draft, prompt));
         }
         Outcome::NotSold => {
             talk.say(text::payments::NOT_SOLD, Some(keyboard::menu())).await?;
@@ -159,6 +162,28 @@ pub(super) async fn start(
         }
     }
     Ok(())
+}
+
+/// Begins what only waited for the user's word.
+pub async fn begin(talk: Talk, state: State, draft: Uuid) -> Result<(), HandlerError> {
+    match state.ready() {
+        Some(ready) if ready.draft.id == draft => {
+            let asked = State::WaitStart(ready.clone());
+            start(&talk, asked, &ready.draft, &ready.prompt).await
+        }
+        _ => buttons::old(talk).await,
+    }
+}
+
+/// What the user was about to buy when the money did not suffice.
+pub async fn interrupted(app: &App, chat: ChatId) -> Option<Ready> {
+    match app.store.state(chat.0).await {
+        Ok(state) => state.flatten()?.ready().cloned(),
+        Err(error) => {
+            tracing::warn!(error.cause = ?error, "what was interrupted is not known");
+            None
+        }
+    }
 }
 
 /// Whether an update is a text that begins like a command.

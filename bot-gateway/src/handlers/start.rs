@@ -57,6 +57,7 @@ pub async fn cancel(talk: Talk, state: State) -> Result<(), HandlerError> {
         | State::WaitPrompt(_)
         | State::WaitText(_)
         | State::WaitStyle(_)
+        | State::WaitStart(_)
         | State::WaitAmount(_)
         | State::WaitPromoCode(_)
         | State::WaitEmail(_) => text::menu::CANCELLED,

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::account;
 use crate::dialogue::{State, Wish, intent};
+use crate::events::with_interrupted;
 use crate::keyboard;
 use crate::money::{Kopecks, read_top_up};
 use crate::promo::Gift;
@@ -169,8 +170,9 @@ pub async fn check(talk: Talk, top_up_id: String) -> Result<(), HandlerError> {
         PaymentState::Settled => {
             let account = account::read(&talk.app, talk.user_id).await?;
             let balance = Kopecks::new(account.balance_kopecks);
-            talk.say(&text::payments::settled(amount, Some(balance)), Some(keyboard::menu()))
-                .await?;
+            let said = text::payments::settled(amount, Some(balance));
+            let (said, keyboard) = with_interrupted(&talk.app, talk.chat, said).await;
+            talk.say(&said, Some(keyboard)).await?;
             talk.app.store.keep_told(&told::top_up(&top_up_id)).await?;
         }
         PaymentState::Pending => {

@@ -60,6 +60,11 @@ fn language(code: &str) -> &str {
     }
 }
 
+/// Begins a purchase that is ready: "Begin – 10 ₽".
+pub fn start_button(price: Kopecks) -> String {
+    format!("▶️ Начать – {price}")
+}
+
 /// A model in its button.
 pub fn model_button(title: &str, price: Kopecks) -> String {
     format!("{title} – {price}")
@@ -144,6 +149,7 @@ pub fn awaited(state: &State) -> &'static str {
         State::WaitPrompt(_) => "Жду описание текстом. /cancel – отменить.",
         State::WaitText(_) => "Жду текст, который нужно добавить на фото. /cancel – отменить.",
         State::WaitStyle(_) => super::styles::AWAITED,
+        State::WaitStart(_) => "Всё готово: нажмите «Начать». /cancel – отменить.",
         State::WaitPromoCode(_) => super::promo::AWAITED,
         State::WaitEmail(_) => super::receipts::AWAITED,
         State::WaitAmount(_) => "Жду сумму в рублях, например 150. /cancel – отменить.",

@@ -1,6 +1,7 @@
 //! Balance, top-ups and prices.
 
 use super::{plural, promo, receipts};
+use crate::mode::Mode;
 use crate::money::{AmountError, Kopecks, TOP_UP_MAX, TOP_UP_MIN};
 use crate::promo::Gift;
 
@@ -121,6 +122,11 @@ pub fn settled(amount: Kopecks, balance: Option<Kopecks>) -> String {
     }
 }
 
+/// Below [`settled`], where something waits for the money: "The work that was begun is kept."
+pub fn interrupted(mode: Mode) -> String {
+    format!("Вы начали: {}. Продолжить?", super::menu::mode_button(mode))
+}
+
 /// The provider has paid a top-up back.
 pub fn reversed(amount: Kopecks, balance: Kopecks) -> String {
     format!("↩️ Платёж возвращён, с баланса списано {amount}. Баланс: {balance}.")
@@ -155,19 +161,16 @@ pub fn not_enough(price: Kopecks, balance: Kopecks) -> String {
     )
 }
 
-/// As [`not_enough`], when the last answer of a dialogue had come already.
+/// As [`not_enough`], when every question was answered already: what was begun is kept.
 pub fn not_enough_kept(price: Kopecks, balance: Kopecks) -> String {
-    format!(
-        "{}\nПосле пополнения отправьте последнее сообщение ещё раз: начатое сохранено.",
-        not_enough(price, balance)
-    )
+    format!("{}\nНачатое сохранено: после пополнения нажмите «Начать».", not_enough(price, balance))
 }
 
 /// The price rose after it was shown.
 pub fn price_changed(price: Kopecks) -> String {
     format!(
-        "Цена изменилась: теперь {price}. Ничего не списано. Если согласны, отправьте последнее \
-         сообщение ещё раз. /cancel – отменить."
+        "Цена изменилась: теперь {price}. Ничего не списано. Если согласны, нажмите \
+         «Начать». /cancel – отменить."
     )
 }
 

@@ -341,3 +341,64 @@ async fn acknowledged(app: &App) {
     let is_done = |model: &mut crate::fakes::Model| model.events[0].is_acknowledged.then_some(());
     app.until("the event is acknowledged", is_done).await;
 }
+
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test]
+async fn what_the_money_did_not_suffice_for_begins_with_one_tap_after_the_top_up(
+    #[case] engine: Engine,
+) {
+    let app = App::start_on(engine).await;
+    let user = app.guest().await;
+    app.set_account(&user, 1, 0);
+    user.opens("mode_generate", "Стоимость").await;
+    app.set_account(&user, 0, 0);
+    let prompt = user.writes("кот").await;
+    let refusal = user.reads(prompt, "Начатое сохранено").await;
+    let early = user.presses(&refusal, "Начать – 10 ₽").await;
+    user.reads(early - 1, "Начатое сохранено").await;
+
+    let after = user.presses(&refusal, "Пополнить").await;
+    let menu = user.reads(after - 1, "На сколько пополнить").await;
+    let after = user.presses(&menu, "100 ₽").await;
+    user.reads(after - 1, "Пополнение на 100 ₽").await;
+    let top_up = TopUp {
+        top_up_id: payment(&app).await.top_up_id,
+        user_id: user.id,
+        credited_kopecks: 10_000,
+        ..TopUp::default()
+    };
+    app.set_account(&user, 0, 10_000);
+    let settled = TopUpSettled { top_up: Some(top_up), balance_after_kopecks: 10_000 };
+    tell(&app, user, What::TopUpSettled(settled)).await;
+    let told = user.reads(after, "Вы начали: 🎨 Создать. Продолжить?").await;
+    user.presses(&told, "Начать – 10 ₽").await;
+    app.submitted().await;
+    let again = user.presses(&told, "Начать – 10 ₽").await;
+
+    user.reads(again - 1, "Эта кнопка больше не действует").await;
+    app.model(|model| {
+        assert_eq!(model.jobs.len(), 1);
+        assert_eq!(model.submits[0].prompt, "кот");
+    });
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_price_that_rose_is_paid_only_after_a_tap_that_shows_it() {
+    let app = App::start().await;
+    let user = app.guest().await;
+    app.set_account(&user, 0, 10_000);
+    user.opens("mode_generate", "Стоимость: 10 ₽").await;
+    app.model(|model| model.price = 1_500);
+
+    let prompt = user.writes("кот").await;
+    let changed = user.reads(prompt, "Цена изменилась: теперь 15 ₽").await;
+    assert_eq!(app.model(|model| model.jobs.len()), 0);
+    user.presses(&changed, "Начать – 15 ₽").await;
+
+    app.submitted().await;
+    app.model(|model| assert_eq!(model.accounts[&user.id].balance_kopecks, 8_500));
+    app.stop().await;
+}
