@@ -81,6 +81,28 @@ pub enum Button {
         /// The top-up in billing.
         top_up_id: String,
     },
+    /// Buys the work of a result once more.
+    Again {
+        /// The operation of the result.
+        operation_id: String,
+    },
+    /// Asks for another description of the same work.
+    AnotherPrompt {
+        /// The operation of the result.
+        operation_id: String,
+    },
+    /// Sends a result as a file.
+    Original {
+        /// The operation of the result.
+        operation_id: String,
+    },
+    /// Opens a mode with a result as its picture.
+    Use {
+        /// The mode.
+        mode: Mode,
+        /// The operation of the result.
+        operation_id: String,
+    },
     /// Begins what is ready.
     Start {
         /// The draft that is to be bought.
@@ -154,6 +176,14 @@ impl fmt::Display for Button {
                 write!(formatter, "top_up_again:{}:{}", intent.simple(), amount.get())
             }
             Self::CheckPayment { top_up_id } => write!(formatter, "check_payment:{top_up_id}"),
+            Self::Again { operation_id } => write!(formatter, "again:{operation_id}"),
+            Self::AnotherPrompt { operation_id } => {
+                write!(formatter, "another_prompt:{operation_id}")
+            }
+            Self::Original { operation_id } => write!(formatter, "original:{operation_id}"),
+            Self::Use { mode, operation_id } => {
+                write!(formatter, "use_{}:{operation_id}", mode.name())
+            }
             Self::Start { draft } => write!(formatter, "start:{draft}"),
             Self::MergeDone { draft } => write!(formatter, "merge_done:{draft}"),
             Self::MergeClear { draft } => write!(formatter, "merge_clear:{draft}"),
@@ -212,14 +242,30 @@ impl FromStr for Button {
             "check_payment" if is_name(value) => {
                 Ok(Self::CheckPayment { top_up_id: value.to_owned() })
             }
+            "again" | "another_prompt" | "original" if is_name(value) => {
+                Ok(of_result(name, value.to_owned()))
+            }
             "start" => Ok(Self::Start { draft: id(value)? }),
             "merge_done" => Ok(Self::MergeDone { draft: id(value)? }),
             "merge_clear" => Ok(Self::MergeClear { draft: id(value)? }),
             _ => {
+                if let Some(mode) = name.strip_prefix("use_").and_then(Mode::by_name)
+                    && is_name(value)
+                {
+                    return Ok(Self::Use { mode, operation_id: value.to_owned() });
+                }
                 let mode = name.strip_prefix("mode_").and_then(Mode::by_name);
                 bare(value, Self::Mode(mode.ok_or(UnknownButton)?))
             }
         }
+    }
+}
+
+fn of_result(name: &str, operation_id: String) -> Button {
+    match name {
+        "again" => Button::Again { operation_id },
+        "another_prompt" => Button::AnotherPrompt { operation_id },
+        _ => Button::Original { operation_id },
     }
 }
 
@@ -281,6 +327,10 @@ mod tests {
             Button::ReceiptEmail,
             Button::TopUpAgain { intent: draft, amount: crate::money::TOP_UP_MAX },
             Button::CheckPayment { top_up_id: draft.to_string() },
+            Button::Again { operation_id: draft.to_string() },
+            Button::AnotherPrompt { operation_id: draft.to_string() },
+            Button::Original { operation_id: draft.to_string() },
+            Button::Use { mode: Mode::FaceSwap, operation_id: draft.to_string() },
             Button::Start { draft },
             Button::MergeDone { draft },
             Button::MergeClear { draft },
@@ -325,6 +375,9 @@ mod tests {
             "check_payment:../..",
             "merge_done:7",
             "start:",
+            "again:",
+            "use_edit:",
+            "use_conquer:1",
             "generate",
             &long,
         ] {

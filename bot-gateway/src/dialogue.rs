@@ -263,6 +263,11 @@ impl Draft {
         }
     }
 
+    /// Whether the one picture that its mode works on is there.
+    pub fn has_picture(&self) -> bool {
+        matches!(self.mode, Mode::Edit | Mode::Upscale) && !self.inputs.is_empty()
+    }
+
     /// Adds a picture; a picture that is there already is not added twice. Those of an album may
     /// come in any order, and are kept in the order in which they are shown.
     pub fn add(&mut self, input: Input) -> bool {
@@ -287,6 +292,14 @@ pub struct Input {
     /// The message that brought it.
     #[serde(default)]
     pub message_id: i32,
+}
+
+impl Input {
+    /// A picture that media-worker has got before; Telegram is not asked for it again.
+    pub fn of_job(input_id: String) -> Self {
+        let unique_id = input_id.clone();
+        Self { input_id, file_id: String::new(), unique_id, message_id: 0 }
+    }
 }
 
 /// Names an intent by what it came from, so that a repeated update has the same one.

@@ -218,9 +218,59 @@ pub fn merge(draft: Uuid, number: usize) -> InlineKeyboardMarkup {
     InlineKeyboardMarkup::new([if number < MERGE_MIN { vec![clear] } else { vec![done, clear] }])
 }
 
+/// A result, as far as its buttons need it.
+#[derive(Clone, Debug)]
+pub struct AfterResult<'a> {
+    pub mode: Mode,
+    pub operation_id: &'a str,
+    /// The button that buys it once more; none where it is not remembered how it was made.
+    pub again: Option<String>,
+    /// It was sent as it is.
+    pub is_original: bool,
+}
+
 /// What can be done after a result.
-pub fn after_result(again: Mode) -> InlineKeyboardMarkup {
-    InlineKeyboardMarkup::new([[mode(again)], [to_menu()]])
+pub fn after_result(after: &AfterResult<'_>) -> InlineKeyboardMarkup {
+    let operation_id = || after.operation_id.to_owned();
+    let mut rows = Vec::new();
+    if let Some(again) = &after.again {
+        let mut row = vec![button(again, &Button::Again { operation_id: operation_id() })];
+        if matches!(after.mode, Mode::Generate | Mode::Edit | Mode::Merge) {
+            let press = Button::AnotherPrompt { operation_id: operation_id() };
+            row.push(button(text::jobs::ANOTHER_PROMPT_BUTTON, &press));
+        }
+        rows.push(row);
+    }
+    let edit = Button::Use { mode: Mode::Edit, operation_id: operation_id() };
+    let mut row = vec![button(text::jobs::EDIT_BUTTON, &edit)];
+    if after.mode != Mode::Upscale {
+        let upscale = Button::Use { mode: Mode::Upscale, operation_id: operation_id() };
+        row.push(button(text::jobs::UPSCALE_BUTTON, &upscale));
+    }
+    rows.push(row);
+    if !after.is_original {
+        let original = Button::Original { operation_id: operation_id() };
+        rows.push(vec![button(text::jobs::ORIGINAL_BUTTON, &original)]);
+    }
+    rows.push(vec![mode(after.mode), to_menu()]);
+    InlineKeyboardMarkup::new(rows)
+}
+
+/// What can be done after a text was drawn.
+pub fn after_text() -> InlineKeyboardMarkup {
+    InlineKeyboardMarkup::new([[mode(Mode::AddText)], [to_menu()]])
+}
+
+/// The same, with the way to begin above the last row.
+#[must_use]
+pub fn with_start(
+    mut keyboard: InlineKeyboardMarkup,
+    draft: Uuid,
+    price: Kopecks,
+) -> InlineKeyboardMarkup {
+    let last = keyboard.inline_keyboard.len().saturating_sub(1);
+    keyboard.inline_keyboard.insert(last, vec![begin(draft, price)]);
+    keyboard
 }
 
 fn choice(label: String, press: &Button, is_chosen: bool) -> InlineKeyboardButton {

@@ -10,10 +10,11 @@ use proto::reason;
 use serde::{Deserialize, Serialize};
 use teloxide::types::{ChatId, MessageId};
 use tonic::Status;
+use uuid::Uuid;
 
 use crate::account;
 use crate::app::App;
-use crate::dialogue::{Choices, Draft};
+use crate::dialogue::{Choices, Draft, Input};
 use crate::handlers::error::{HandlerError, is_refusal};
 use crate::keyboard;
 use crate::money::Kopecks;
@@ -64,6 +65,16 @@ pub async fn run(talk: &Talk, draft: &Draft, prompt: &str) -> Result<Outcome, Ha
     tracing::info!(user.id = job.user_id, operation.id = %job.operation_id,
         mode = job.mode.name(), source = %job.source, "operation reserved");
     carry_on(&talk.app, job).await
+}
+
+/// The purchase of a job once more, as a new draft with its description; `None` where it is not
+/// remembered any more.
+pub fn repeated(job: &Job, id: Uuid) -> Option<(Draft, String)> {
+    let work: Work = serde_json::from_str(&job.request).ok()?;
+    let mut draft = Draft::new(id, job.mode, job.price);
+    draft.inputs = work.input_ids.into_iter().map(Input::of_job).collect();
+    draft.choices = work.choices;
+    Some((draft, work.prompt))
 }
 
 /// Another model is another purchase, even where the first was not answered.

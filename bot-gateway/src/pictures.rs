@@ -103,9 +103,19 @@ pub async fn hand_over(
         Ok(bytes) => bytes,
         Err(said) => return Ok(Err(said)),
     };
+    Ok(upload(app, user_id, &bytes).await?.map(|input_id| Input {
+        input_id,
+        file_id: incoming.file_id.clone(),
+        unique_id: incoming.unique_id.clone(),
+        message_id: incoming.message_id,
+    }))
+}
+
+/// Hands a picture to media-worker, which checks it; answers with how it is called there.
+pub async fn upload(app: &App, user_id: i64, bytes: &Bytes) -> Result<Fit<String>, HandlerError> {
     let header = upload_input_request::Part::Header(UploadInputHeader { user_id });
     let parts = std::iter::once(header)
-        .chain(pieces(&bytes).map(upload_input_request::Part::Piece))
+        .chain(pieces(bytes).map(upload_input_request::Part::Piece))
         .map(|part| UploadInputRequest { part: Some(part) })
         .collect::<Vec<_>>();
     let answer = call(TRANSFER_DEADLINE, parts, |request| {
@@ -114,12 +124,7 @@ pub async fn hand_over(
     })
     .await;
     match answer {
-        Ok(answer) => Ok(Ok(Input {
-            input_id: answer.input_id,
-            file_id: incoming.file_id.clone(),
-            unique_id: incoming.unique_id.clone(),
-            message_id: incoming.message_id,
-        })),
+        Ok(answer) => Ok(Ok(answer.input_id)),
         Err(status) => unfit(status, "UploadInput"),
     }
 }

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::handlers::error::{HandlerError, is_refusal};
-use crate::keyboard;
+use crate::keyboard::{self, AfterResult};
 use crate::lent::{self, InHand};
 use crate::mode::Mode;
 use crate::money::Kopecks;
@@ -155,15 +155,17 @@ async fn send_result(app: &App, job: &WorkerJob, known: Option<&Job>) -> Result<
         Err(status) => return Err(HandlerError::of("FetchResult")(status)),
     };
     let paid = paid(app, job, known).await?;
-    let picture = Outgoing {
-        bytes: picture.bytes,
-        content_type: picture.header.content_type,
-        width: picture.header.width,
-        height: picture.header.height,
-        is_original_wanted: mode == Mode::Upscale,
-    };
+    let mut picture = Outgoing::original(picture);
+    picture.is_original_wanted = mode == Mode::Upscale;
     let caption = text::jobs::result(mode, paid);
-    let keyboard = keyboard::after_result(mode);
+    let is_remembered = known.is_some_and(|known| !known.request.is_empty());
+    let after = AfterResult {
+        mode,
+        operation_id: &job.operation_id,
+        again: is_remembered.then(|| text::jobs::again_button(paid)),
+        is_original: !picture.is_photo(),
+    };
+    let keyboard = keyboard::after_result(&after);
     match app.telegram.send_picture(chat, &picture, &caption, Some(keyboard)).await {
         Err(error @ TelegramError::Refused(_)) if error.is_final() => {
             tracing::error!(operation.id = %job.operation_id, error.cause = %error,

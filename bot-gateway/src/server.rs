@@ -36,6 +36,9 @@ const PURGE_EVERY: Duration = Duration::from_secs(3600);
 const DAY_MS: i64 = 24 * 3600 * 1000;
 /// Telegram repeats an update for a day at most.
 const INBOX_LIFE_MS: i64 = 2 * DAY_MS;
+/// How works were made. Whoever repeats an older one would miss its pictures, which media-worker
+/// keeps about a day.
+const REQUESTS_LIFE_MS: i64 = 2 * DAY_MS;
 /// What was told, sold and linked: longer than anything is handed to us again.
 const RECORDS_LIFE_MS: i64 = 30 * DAY_MS;
 
@@ -142,6 +145,7 @@ async fn purge(app: Arc<App>, shutdown: Shutdown) {
         let purged = async {
             store.purge_inbox(now - INBOX_LIFE_MS).await?;
             store.purge_told(now - RECORDS_LIFE_MS).await?;
+            store.purge_requests(now - REQUESTS_LIFE_MS).await?;
             store.purge_jobs(now - RECORDS_LIFE_MS).await?;
             store.purge_top_ups(now - RECORDS_LIFE_MS).await
         };

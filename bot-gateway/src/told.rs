@@ -24,3 +24,8 @@ pub fn result(operation_id: &str) -> String {
 pub fn came_back(operation_id: &str) -> String {
     format!("came_back:{operation_id}")
 }
+
+/// A result was repeated.
+pub fn again(operation_id: &str) -> String {
+    format!("again:{operation_id}")
+}

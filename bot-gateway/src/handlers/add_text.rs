@@ -7,7 +7,6 @@ use teloxide::types::{CallbackQuery, Message, MessageId};
 
 use crate::dialogue::{Draft, State};
 use crate::keyboard;
-use crate::mode::Mode;
 use crate::pictures;
 use crate::style::{Change, Style};
 use crate::talk::Talk;
@@ -140,7 +139,7 @@ pub(super) async fn done(
     // Held until the picture is sent: few are in memory at once.
     let _place = talk.app.outgoing.acquire().await;
     let Some(picture) = drawn(&talk, &draft, 0).await? else { return Ok(()) };
-    let keyboard = keyboard::after_result(Mode::AddText);
+    let keyboard = keyboard::after_text();
     let said = text::modes::DRAWING_TEXT_DONE;
     talk.app.telegram.send_picture(talk.chat, &picture, said, Some(keyboard)).await?;
     tracing::info!(user.id = talk.user_id, "text added to a picture");

@@ -10,7 +10,8 @@ use crate::text;
 
 use super::error::HandlerError;
 use super::{
-    add_text, cancel_job, choices, email, history, merge, modes, promo, stars, start, top_up,
+    add_text, afterwards, cancel_job, choices, email, history, merge, modes, promo, stars, start,
+    top_up,
 };
 
 /// Tells the user's client that the press was seen, before anything else is done. That it may be
@@ -56,6 +57,14 @@ pub async fn press(talk: Talk, state: State, query: CallbackQuery) -> Result<(),
         }
         Ok(Button::ReceiptEmail) => email::change(talk, state).await,
         Ok(Button::CheckPayment { top_up_id }) => top_up::check(talk, top_up_id).await,
+        Ok(Button::Again { operation_id }) => afterwards::again(talk, state, operation_id).await,
+        Ok(Button::AnotherPrompt { operation_id }) => {
+            afterwards::another_prompt(talk, operation_id, cause).await
+        }
+        Ok(Button::Original { operation_id }) => afterwards::original(talk, operation_id).await,
+        Ok(Button::Use { mode, operation_id }) => {
+            afterwards::use_result(talk, mode, operation_id, cause).await
+        }
         Ok(Button::Start { draft }) => modes::begin(talk, state, draft).await,
         Ok(Button::MergeDone { draft }) => match of_draft(&state, draft) {
             Some(draft) => merge::done(talk, state.clone(), draft).await,

@@ -35,8 +35,13 @@ pub(super) async fn choose(
     if choices == draft.choices && model.price == draft.price {
         return Ok(());
     }
-    let keyboard = keyboard::choices(&models, &choices);
-    match talk.change(MessageId(message), &question.text(model), Some(keyboard)).await {
+    let (id, has_picture) = (draft.id, draft.has_picture());
+    let mut keyboard = keyboard::choices(&models, &choices);
+    if state.ready().is_some() {
+        keyboard = keyboard::with_start(keyboard, id, model.price);
+    }
+    match talk.change(MessageId(message), &question.text(model, has_picture), Some(keyboard)).await
+    {
         Ok(()) => {}
         Err(TelegramError::Refused(error)) => {
             tracing::warn!(error.cause = %error, "a choice is not shown");

@@ -16,4 +16,5 @@ pub mod choices;
 pub mod photos;
 pub mod merge;
 pub mod add_text;
+pub mod afterwards;
 pub mod other;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::account;
 use crate::app::App;
-use crate::dialogue::{Draft, Ready, State};
+use crate::dialogue::{Draft, Input, Ready, State};
 use crate::keyboard;
 use crate::mode::Mode;
 use crate::models::{self, Model};
@@ -31,6 +31,16 @@ const PROMPT_CHARACTERS_MAX: usize = 4_000;
 /// Opens a mode: shows what it costs and asks the first question. Who cannot pay is told so at
 /// once; the real check is made when the work is bought.
 pub async fn open(talk: Talk, mode: Mode, intent: Uuid) -> Result<(), HandlerError> {
+    open_with(talk, mode, intent, None).await
+}
+
+/// The same, with a picture that is there already.
+pub(super) async fn open_with(
+    talk: Talk,
+    mode: Mode,
+    intent: Uuid,
+    input: Option<Input>,
+) -> Result<(), HandlerError> {
     if mode.job().is_none() {
         talk.say(&text::modes::opened(mode, None), Some(keyboard::cancel())).await?;
         talk.go(State::first(Draft::new(intent, mode, Kopecks::new(0))));
@@ -52,10 +62,18 @@ pub async fn open(talk: Talk, mode: Mode, intent: Uuid) -> Result<(), HandlerErr
     };
     let mut draft = Draft::new(intent, mode, model.price);
     draft.choices = model.defaults();
-    let keyboard = keyboard::choices(&models, &draft.choices);
-    let sent = talk.say(&question.text(model), Some(keyboard)).await?;
+    draft.inputs.extend(input);
+    let mut keyboard = keyboard::choices(&models, &draft.choices);
+    if draft.has_picture() && mode != Mode::Edit {
+        keyboard = keyboard::with_start(keyboard, draft.id, draft.price);
+    }
+    let sent = talk.say(&question.text(model, draft.has_picture()), Some(keyboard)).await?;
     draft.question_message = sent.map(|message| message.0);
-    talk.go(State::first(draft));
+    talk.go(match mode {
+        _ if !draft.has_picture() => State::first(draft),
+        Mode::Edit => State::WaitPrompt(draft),
+        _ => State::Idle.ready_at(draft.price, &draft, ""),
+    });
     Ok(())
 }
 
@@ -83,7 +101,7 @@ impl Question {
     }
 
     /// With what a model costs.
-    pub(super) fn text(&self, model: &Model) -> String {
+    pub(super) fn text(&self, model: &Model, has_picture: bool) -> String {
         let terms = Terms {
             price: model.price,
             free_allowed: model.free_allowed,
@@ -91,7 +109,10 @@ impl Question {
             balance: self.balance(),
             languages: model.languages.clone(),
         };
-        let said = text::modes::opened(self.mode, Some(&terms));
+        let said = match has_picture {
+            true => text::modes::opened_with_picture(self.mode, Some(&terms)),
+            false => text::modes::opened(self.mode, Some(&terms)),
+        };
         if self.is_warned {
             return format!("{said}\n\n{}", text::modes::REFUSALS_CHARGED);
         }

@@ -54,7 +54,7 @@ pub struct Job {
     pub status_message_id: i32,
     /// Where it stands.
     pub state: JobState,
-    /// Prompt and inputs, until SubmitJob is answered.
+    /// Prompt, inputs and choices; emptied after a while.
     pub request: String,
     /// Reason code of the refusal.
     pub refusal: String,
@@ -134,11 +134,11 @@ impl Store {
         Ok(())
     }
 
-    /// SubmitJob was answered: the request is no longer needed. An ended purchase stays ended.
+    /// SubmitJob was answered. An ended purchase stays ended.
     pub async fn job_submitted(&self, operation_id: &str) -> Result<(), StoreError> {
         sqlx::query(
             "update jobs
-             set state = 'submitted', request = ''
+             set state = 'submitted'
              where operation_id = $1 and state = 'submitting'",
         )
         .bind(operation_id)
@@ -151,7 +151,7 @@ impl Store {
     pub async fn job_refused(&self, operation_id: &str, refusal: &str) -> Result<(), StoreError> {
         sqlx::query(
             "update jobs
-             set state = 'refunding', request = '', refusal = $2, attempts = 0
+             set state = 'refunding', refusal = $2, attempts = 0
              where operation_id = $1 and state = 'submitting'",
         )
         .bind(operation_id)
@@ -163,11 +163,24 @@ impl Store {
 
     /// The user was told how it ended.
     pub async fn job_ended(&self, operation_id: &str) -> Result<(), StoreError> {
-        sqlx::query("update jobs set state = 'ended', request = '' where operation_id = $1")
+        sqlx::query("update jobs set state = 'ended' where operation_id = $1")
             .bind(operation_id)
             .execute(&self.pool)
             .await?;
         Ok(())
+    }
+
+    /// Forgets how those works were made that were bought before that time and are settled.
+    pub async fn purge_requests(&self, before_ms: i64) -> Result<u64, StoreError> {
+        let done = sqlx::query(
+            "update jobs
+             set request = ''
+             where created_ms < $1 and state in ('submitted', 'ended') and request <> ''",
+        )
+        .bind(before_ms)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
     }
 
     /// Forgets purchases that were made before that time and are settled.

@@ -8,6 +8,8 @@ use telegram_http::multipart::{Form, Part};
 use teloxide::ApiError;
 use teloxide::types::{ChatId, InlineKeyboardMarkup, MessageId};
 
+use crate::pictures::Picture;
+
 use super::calls::Telegram;
 use super::error::TelegramError;
 
@@ -87,8 +89,19 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
+    /// A picture of media-worker, to be sent with every pixel.
+    pub fn original(picture: Picture) -> Self {
+        Self {
+            bytes: picture.bytes,
+            content_type: picture.header.content_type,
+            width: picture.header.width,
+            height: picture.header.height,
+            is_original_wanted: true,
+        }
+    }
+
     /// Whether it should be sent as a photo, which Telegram shows at once and recompresses.
-    pub(super) fn is_photo(&self) -> bool {
+    pub fn is_photo(&self) -> bool {
         let (width, height) = (i64::from(self.width.max(1)), i64::from(self.height.max(1)));
         !self.is_original_wanted
             && !self.has_transparency()

@@ -93,6 +93,34 @@ fn left(left: Option<(i64, Kopecks)>) -> String {
     }
 }
 
+// Under a result: another description; edit this; upscale this; the file without compression.
+pub const ANOTHER_PROMPT_BUTTON: &str = "✏️ Другое описание";
+pub const EDIT_BUTTON: &str = "✏️ Изменить это";
+pub const UPSCALE_BUTTON: &str = "⬆️ Увеличить это";
+pub const ORIGINAL_BUTTON: &str = "⬇️ Оригинал файлом";
+/// Under the file.
+pub const ORIGINAL: &str = "⬇️ Оригинал, без сжатия.";
+/// "The file is no longer kept. Send me the picture from the chat."
+pub const NOT_KEPT: &str =
+    "Файл уже не хранится. Перешлите мне картинку из чата, когда выберете режим.";
+/// "I no longer remember how it was made. Choose a mode."
+pub const FORGOTTEN: &str =
+    "Эта работа сделана давно, и её настройки уже не хранятся. Выберите, что сделать:";
+/// "This was repeated already: the new result has a button of its own."
+pub const AGAIN_BEFORE: &str =
+    "Эта работа уже повторена. Чтобы повторить ещё раз, нажмите кнопку под новым результатом.";
+
+/// Buys the work once more: "Again – 10 ₽".
+pub fn again_button(paid: Paid) -> String {
+    match (paid.source, paid.left) {
+        (Some((Source::FreeOperation, _)), Some((1.., _))) | (Some((Source::FreeAccess, _)), _) => {
+            "🔁 Ещё раз – бесплатно".to_owned()
+        }
+        (Some((_, price)), _) => format!("🔁 Ещё раз – {price}"),
+        (None, _) => "🔁 Ещё раз".to_owned(),
+    }
+}
+
 /// Why a job failed and what came back.
 pub fn failed(reason: FailureReason, terms: RefusalTerms, paid: Paid) -> String {
     let money = if terms.is_charged { charged(paid) } else { came_back(paid) };

@@ -1,5 +1,7 @@
 //! The dialogues of the seven modes.
 
+use teloxide::utils::html::escape;
+
 use crate::dialogue::{Format, MERGE_MAX, MERGE_MIN, State};
 use crate::mode::Mode;
 use crate::money::Kopecks;
@@ -30,6 +32,15 @@ pub struct Terms {
 
 /// The first question of a mode, with what it costs; the free mode has no terms.
 pub fn opened(mode: Mode, terms: Option<&Terms>) -> String {
+    asked(mode, terms, &first_question(mode))
+}
+
+/// The same, where the picture is there already.
+pub fn opened_with_picture(mode: Mode, terms: Option<&Terms>) -> String {
+    asked(mode, terms, if mode == Mode::Edit { ASK_EDIT_PROMPT } else { ASK_START })
+}
+
+fn asked(mode: Mode, terms: Option<&Terms>, question: &str) -> String {
     let title = super::menu::mode_button(mode);
     let cost = match terms {
         None => "Бесплатно.".to_owned(),
@@ -40,7 +51,7 @@ pub fn opened(mode: Mode, terms: Option<&Terms>) -> String {
         Some(terms) => format!("Стоимость: {}. Баланс: {}.", terms.price, terms.balance),
     };
     let languages = terms.map(|terms| languages(&terms.languages)).unwrap_or_default();
-    format!("<b>{title}</b>\n{cost}\n\n{}{languages}", first_question(mode))
+    format!("<b>{title}</b>\n{cost}\n\n{question}{languages}")
 }
 
 /// Said where the model does not understand Russian.
@@ -105,6 +116,24 @@ fn first_question(mode: Mode) -> String {
         }
         Mode::AddText => "Отправьте фото. Текст можно написать сразу в подписи к нему.".to_owned(),
     }
+}
+
+/// "The picture is there. Shall it begin?"
+pub const ASK_START: &str = "Фото получено. Начать?";
+
+/// "The description was … Write a new one."
+pub fn ask_another_prompt(before: &str, price: Kopecks) -> String {
+    // Telegram takes no longer messages; enough to know it again.
+    const SHOWN_MAX: usize = 600;
+    let mut shown: String = before.chars().take(SHOWN_MAX).collect();
+    if shown.len() < before.len() {
+        shown.push('…');
+    }
+    format!(
+        "Прежнее описание: <code>{}</code>\n\nНапишите новое, остальное останется как было. \
+         Стоимость: {price} или бесплатная операция.",
+        escape(&shown)
+    )
 }
 
 pub const ASK_EDIT_PROMPT: &str = "Фото получено. Что изменить?";

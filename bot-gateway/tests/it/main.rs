@@ -9,6 +9,7 @@ mod choices;
 mod dialogues;
 mod purchases;
 mod jobs;
+mod afterwards;
 mod payments;
 mod receipts;
 mod promo;
