@@ -4,6 +4,7 @@ use proto::client::{Billing, Media, Payments};
 use tokio::sync::Semaphore;
 
 use crate::config::Admins;
+use crate::operators::Operators;
 use crate::status::StatusBoard;
 use crate::store::Store;
 use crate::telegram::Telegram;
@@ -22,13 +23,15 @@ pub struct App {
     pub store: Store,
     /// Money.
     pub billing: Billing,
+    /// The operators' part of it.
+    pub operators: Operators,
     /// Payment links.
     pub payments: Payments,
     /// Pictures.
     pub media: Media,
     /// The messages that show how jobs go on.
     pub statuses: StatusBoard,
-    /// Who may give Stars back.
+    /// Who may do what operators do.
     pub admins: Admins,
     /// Whom to ask about payments.
     pub support: Option<String>,
@@ -40,12 +43,18 @@ pub struct App {
 
 impl App {
     /// Puts the parts together.
-    pub fn new(telegram: Telegram, store: Store, services: (Billing, Payments, Media)) -> Self {
+    pub fn new(
+        telegram: Telegram,
+        store: Store,
+        services: (Billing, Payments, Media),
+        operators: Operators,
+    ) -> Self {
         let (billing, payments, media) = services;
         Self {
             telegram,
             store,
             billing,
+            operators,
             payments,
             media,
             statuses: StatusBoard::default(),

@@ -43,7 +43,7 @@ pub struct Config {
     #[arg(long, env, default_value = "http://127.0.0.1:50053")]
     pub media_url: Url,
 
-    /// Telegram ids of those who may give Stars back with /refund_stars, separated by commas.
+    /// Telegram ids of the operators, separated by commas; /admin shows them what they can do.
     #[arg(long, env, default_value = "")]
     pub bot_admin_ids: Admins,
 

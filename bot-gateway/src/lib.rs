@@ -19,6 +19,7 @@ pub mod mode;
 pub mod money;
 pub mod moscow;
 pub mod promo;
+pub mod operators;
 pub mod statement;
 pub mod xlsx;
 pub mod account;

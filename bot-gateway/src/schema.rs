@@ -10,8 +10,8 @@ use teloxide::types::{BotCommand, Message, Update};
 use crate::dialogue::State;
 use crate::handlers::error::HandlerError;
 use crate::handlers::{
-    add_text, balance, buttons, email, history, merge, modes, other, photos, promo, stars, start,
-    support, top_up,
+    add_text, balance, buttons, email, history, merge, modes, operators, other, photos, promo,
+    stars, start, support, top_up,
 };
 use crate::text;
 
@@ -31,6 +31,23 @@ pub enum Command {
     /// Operators only, and so not offered.
     #[command(hide)]
     RefundStars(String),
+}
+
+/// What operators can ask for besides; to anybody else these are no commands.
+#[derive(BotCommands, Clone, Debug)]
+#[command(rename_rule = "snake_case")]
+pub enum OperatorCommand {
+    Admin,
+    User(String),
+    Ledger(String),
+    Adjust(String),
+    Grant(String),
+    Refund(String),
+    PromoNew(String),
+    PromoStop(String),
+    PromoList,
+    Stats(String),
+    StatsFile(String),
 }
 
 /// The commands as Telegram's clients offer them.
@@ -89,10 +106,27 @@ fn commands() -> UpdateHandler<HandlerError> {
                 .branch(case![Command::PaySupport].endpoint(support::pay_support))
                 .branch(case![Command::RefundStars(arguments)].endpoint(support::refund_stars)),
         )
+        .branch(dptree::filter(operators::is_operator).chain(operators_commands()))
         .branch(
             dptree::filter(|update: Update| modes::is_command(&update))
                 .endpoint(other::unknown_command),
         )
+}
+
+fn operators_commands() -> UpdateHandler<HandlerError> {
+    dptree::entry()
+        .filter_command::<OperatorCommand>()
+        .branch(case![OperatorCommand::Admin].endpoint(operators::help))
+        .branch(case![OperatorCommand::User(arguments)].endpoint(operators::user))
+        .branch(case![OperatorCommand::Ledger(arguments)].endpoint(operators::ledger))
+        .branch(case![OperatorCommand::Adjust(arguments)].endpoint(operators::adjust))
+        .branch(case![OperatorCommand::Grant(arguments)].endpoint(operators::grant))
+        .branch(case![OperatorCommand::Refund(arguments)].endpoint(operators::refund))
+        .branch(case![OperatorCommand::PromoNew(arguments)].endpoint(operators::promo_new))
+        .branch(case![OperatorCommand::PromoStop(arguments)].endpoint(operators::promo_stop))
+        .branch(case![OperatorCommand::PromoList].endpoint(operators::promo_list))
+        .branch(case![OperatorCommand::Stats(arguments)].endpoint(operators::stats))
+        .branch(case![OperatorCommand::StatsFile(arguments)].endpoint(operators::stats_file))
 }
 
 fn answers() -> UpdateHandler<HandlerError> {
@@ -128,6 +162,7 @@ mod tests {
     use teloxide::types::{ChatId, Me};
 
     use crate::app::App;
+    use crate::operators::Operators;
     use crate::store::Store;
     use crate::talk::Talk;
     use crate::telegram::Telegram;
@@ -155,6 +190,7 @@ mod tests {
             Telegram::new("1:a".into(), "http://127.0.0.1:1".parse().unwrap()).unwrap(),
             Store::open(&url).await.unwrap(),
             (Billing::new(nowhere()), Payments::new(nowhere()), Media::new(nowhere())),
+            Operators::new(nowhere()).unwrap(),
         );
         let talk = Talk::new(Arc::new(app), ChatId(1), 1, false);
         let update: Update = serde_json::from_str(r#"{"update_id": 1}"#).unwrap();

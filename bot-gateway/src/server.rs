@@ -22,6 +22,7 @@ use crate::events;
 use crate::executor::Executor;
 use crate::handlers::error::HandlerError;
 use crate::intake;
+use crate::operators::Operators;
 use crate::purchases;
 use crate::results;
 use crate::schema::{offered, schema};
@@ -106,12 +107,13 @@ async fn app(config: &Config, identity: Option<Identity>) -> anyhow::Result<App>
     let billing = connect(config.billing_url.as_str(), identity).context("BILLING_URL")?;
     let payments = connect(config.payments_url.as_str(), identity).context("PAYMENTS_URL")?;
     let media = connect(config.media_url.as_str(), identity).context("MEDIA_URL")?;
+    let operators = Operators::new(billing.clone())?;
     let services = (
         Billing::new(billing).with_deadline(CALL_DEADLINE),
         Payments::new(payments).with_deadline(PAYMENT_DEADLINE),
         Media::new(media).with_deadline(CALL_DEADLINE),
     );
-    let app = App::new(telegram, store, services);
+    let app = App::new(telegram, store, services, operators);
     let support = config.bot_support.clone().filter(|contact| !contact.trim().is_empty());
     Ok(App { admins: config.bot_admin_ids.clone(), support, ..app })
 }

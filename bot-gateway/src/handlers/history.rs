@@ -2,7 +2,8 @@
 
 use proto::reason;
 use teloxide::types::CallbackQuery;
-use time::{Duration, OffsetDateTime};
+use time::macros::offset;
+use time::{Duration, OffsetDateTime, Time};
 use tonic::Status;
 
 use crate::account;
@@ -17,6 +18,10 @@ use crate::xlsx;
 
 use super::buttons;
 use super::error::HandlerError;
+
+/// The media type of an XLSX file.
+pub(super) const SPREADSHEET: &str =
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /// Shows the newest page. The dialogue goes on afterwards.
 pub async fn open(talk: Talk) -> Result<(), HandlerError> {
@@ -56,10 +61,19 @@ fn is_no_page(status: &Status) -> bool {
 /// Sends the statement of a period as a file.
 pub async fn statement(talk: Talk, period: Period) -> Result<(), HandlerError> {
     account::read(&talk.app, talk.user_id).await?;
-    let now = OffsetDateTime::now_utc().to_offset(time::macros::offset!(+3));
+    send_statement(&talk, talk.user_id, period.days()).await
+}
+
+/// Sends somebody's statement of so many days, and of today, as a file.
+pub(super) async fn send_statement(
+    talk: &Talk,
+    user_id: i64,
+    days: i64,
+) -> Result<(), HandlerError> {
+    let now = OffsetDateTime::now_utc().to_offset(offset!(+3));
     // Whole days.
-    let from = (now - Duration::days(period.days())).replace_time(time::Time::MIDNIGHT);
-    let (lines, is_cut) = statement::since(&talk.app, talk.user_id, from).await?;
+    let from = (now - Duration::days(days)).replace_time(Time::MIDNIGHT);
+    let (lines, is_cut) = statement::since(&talk.app, user_id, from).await?;
     if lines.is_empty() {
         talk.say(text::history::NOTHING_IN_PERIOD, None).await?;
         return Ok(());
@@ -67,13 +81,10 @@ pub async fn statement(talk: Talk, period: Period) -> Result<(), HandlerError> {
     let number = lines.len();
     let made = tokio::task::spawn_blocking(move || xlsx::statement(&lines)).await;
     let bytes = made.map_err(|_| HandlerError::Panic)??;
-    tracing::info!(user.id = talk.user_id, lines = number, "statement made");
+    tracing::info!(user.id = user_id, lines = number, "statement made");
     let (from, to) = (moscow::date(from), moscow::date(now));
-    let file = Attachment {
-        name: format!("media-lab-{from}-{to}.xlsx"),
-        content_type: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        bytes: bytes.into(),
-    };
+    let name = format!("media-lab-{from}-{to}.xlsx");
+    let file = Attachment { name, content_type: SPREADSHEET, bytes: bytes.into() };
     let said = text::history::statement(&from, &to, is_cut.then_some(FILE_LINES_MAX));
     talk.app.telegram.send_file(talk.chat, &file, &said).await?;
     Ok(())

@@ -11,6 +11,7 @@ pub mod top_up;
 pub mod email;
 pub mod stars;
 pub mod support;
+pub mod operators;
 pub mod modes;
 pub mod choices;
 pub mod photos;

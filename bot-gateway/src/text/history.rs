@@ -30,6 +30,15 @@ pub fn page(lines: &[Line]) -> String {
     format!("📜 <b>История</b>, время московское\n\n{}", lines.join("\n\n"))
 }
 
+/// The same lines for an operator, with the operations that they are about.
+pub fn page_with_operations(lines: &[Line]) -> String {
+    let shown = |of: &Line| match of.operation_id.as_str() {
+        "" => line(of),
+        operation_id => format!("{}\n<code>{operation_id}</code>", line(of)),
+    };
+    lines.iter().map(shown).collect::<Vec<_>>().join("\n\n")
+}
+
 fn line(line: &Line) -> String {
     let at = line.at.map(moscow::minute).unwrap_or_default();
     let change = match line.change {

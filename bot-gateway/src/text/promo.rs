@@ -43,7 +43,7 @@ pub fn active(gift: Gift) -> Option<String> {
 }
 
 /// "20 % off operations until 1 December" and the like.
-fn described(gift: Gift) -> String {
+pub fn described(gift: Gift) -> String {
     match gift {
         Gift::Discount { percent, until } => {
             format!("скидка {percent} % на работы{}", up_to(until))

@@ -14,6 +14,7 @@ mod payments;
 mod receipts;
 mod promo;
 mod history;
+mod operators;
 mod stars;
 mod styles;
 mod inbox;

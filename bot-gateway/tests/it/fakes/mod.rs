@@ -2,6 +2,7 @@
 //!
 //! One [`Model`] is what all three know; tests look into it and set what goes wrong.
 
+mod admin;
 mod billing;
 mod media;
 mod payments;
@@ -12,8 +13,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use proto::billing::v1::admin_service_server::AdminServiceServer;
 use proto::billing::v1::billing_service_server::BillingServiceServer;
-use proto::billing::v1::{Account, Entry, Event, Operation, PromoEffect};
+use proto::billing::v1::{Account, Entry, Event, Operation, PromoCode, PromoEffect, StatsRow};
 use proto::media::v1::media_service_server::MediaServiceServer;
 use proto::media::v1::{AddTextHeader, Job, Model as OfferedModel, SubmitJobRequest};
 use proto::payments::v1::PaymentState;
@@ -105,6 +107,11 @@ pub(crate) struct Model {
     pub(crate) promo_codes: HashMap<String, PromoEffect>,
     /// Keys of all RedeemPromoCode calls that arrived.
     pub(crate) redeem_keys: Vec<String>,
+    /// Actors and reasons of all that operators wrote.
+    pub(crate) interventions: Vec<(String, String)>,
+    /// What operators offer.
+    pub(crate) offers_made: Vec<PromoCode>,
+    pub(crate) sales: Vec<StatsRow>,
     /// Everybody's ledger, oldest first.
     pub(crate) entries: Vec<Entry>,
     /// Keys of all CreatePayment calls that arrived.
@@ -155,6 +162,9 @@ impl Default for Model {
             wants_receipts: false,
             promo_codes: HashMap::new(),
             redeem_keys: Vec::new(),
+            interventions: Vec::new(),
+            offers_made: Vec::new(),
+            sales: Vec::new(),
             entries: Vec::new(),
             payment_keys: Vec::new(),
             reserve: Fault::None,
@@ -228,6 +238,7 @@ impl Fakes {
         let address = listener.local_addr().unwrap();
         let server = Server::builder()
             .add_service(BillingServiceServer::new(self.clone()))
+            .add_service(AdminServiceServer::new(self.clone()))
             .add_service(PaymentsServiceServer::new(self.clone()))
             .add_service(MediaServiceServer::new(self.clone()))
             .serve_with_incoming(TcpListenerStream::new(listener));
