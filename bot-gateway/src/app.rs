@@ -33,6 +33,8 @@ pub struct App {
     pub statuses: StatusBoard,
     /// Who may do what operators do.
     pub admins: Admins,
+    /// Free operations for each side of an invitation; 0: none.
+    pub referral_free_operations: i64,
     /// Whom to ask about payments.
     pub support: Option<String>,
     /// Keeps the pictures from users in memory few.
@@ -59,6 +61,7 @@ impl App {
             media,
             statuses: StatusBoard::default(),
             admins: Admins::default(),
+            referral_free_operations: 0,
             support: None,
             incoming: Semaphore::new(INCOMING_MAX),
             outgoing: Semaphore::new(OUTGOING_MAX),

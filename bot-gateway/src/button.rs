@@ -57,6 +57,8 @@ pub enum Button {
     },
     /// Sends a statement as a file.
     Statement(Period),
+    /// Shows the link to invite friends with.
+    Invite,
     /// Asks for a promo code.
     PromoCode,
     /// Makes a payment link for a sum.
@@ -166,6 +168,7 @@ impl fmt::Display for Button {
             Self::History => write!(formatter, "history"),
             Self::HistoryPage { token } => write!(formatter, "history_page:{token}"),
             Self::Statement(period) => write!(formatter, "statement:{}", period.name()),
+            Self::Invite => write!(formatter, "invite"),
             Self::PromoCode => write!(formatter, "promo_code"),
             Self::TopUp(amount) => write!(formatter, "top_up:{}", amount.get()),
             Self::Stars => write!(formatter, "stars"),
@@ -229,6 +232,7 @@ impl FromStr for Button {
                 let known = Period::ALL.into_iter().find(|period| period.name() == value);
                 known.map(Self::Statement).ok_or(UnknownButton)
             }
+            "invite" => bare(value, Self::Invite),
             "promo_code" => bare(value, Self::PromoCode),
             "stars" => bare(value, Self::Stars),
             "top_up_in_stars" => Ok(Self::TopUpInStars(amount(value)?)),
@@ -320,6 +324,7 @@ mod tests {
             Button::Statement(Period::Month),
             Button::Statement(Period::Year),
             Button::PromoCode,
+            Button::Invite,
             Button::TopUp(crate::money::TOP_UP_MAX),
             Button::Stars,
             Button::TopUpInStars(crate::money::TOP_UP_MAX),

@@ -47,6 +47,11 @@ pub struct Config {
     #[arg(long, env, default_value = "")]
     pub bot_admin_ids: Admins,
 
+    /// Free operations that both get when somebody who was invited has paid in 100 roubles or more at
+    /// once for the first time; 0 for none, at most 100.
+    #[arg(long, env, default_value_t = 3, value_parser = clap::value_parser!(i64).range(0..=100))]
+    pub bot_referral_free_operations: i64,
+
     /// Whom /paysupport names: @name, or an e-mail address. Unset: whom the bot's profile names.
     #[arg(long, env)]
     pub bot_support: Option<String>,

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::handlers::error::HandlerError;
-use crate::handlers::modes;
+use crate::handlers::{modes, referrals};
 use crate::keyboard;
 use crate::lent::{self, InHand};
 use crate::money::Kopecks;
@@ -66,6 +66,9 @@ async fn deal_with(app: &App, event: &Event) {
 }
 
 async fn deliver(app: &App, event: &Event) -> Result<(), HandlerError> {
+    if let Some(What::TopUpSettled(TopUpSettled { top_up: Some(top_up), .. })) = &event.what {
+        referrals::reward(app, event.user_id, top_up).await?;
+    }
     let key = told::event(event.user_id, event.number);
     if !app.store.was_told(&key).await? {
         match tell(app, event).await {

@@ -130,8 +130,16 @@ pub fn balance() -> InlineKeyboardMarkup {
             button(text::history::BUTTON, &Button::History),
             button(text::promo::BUTTON, &Button::PromoCode),
         ],
+        vec![button(text::referrals::BUTTON, &Button::Invite)],
         vec![to_menu()],
     ])
+}
+
+/// Sends a link to somebody.
+pub fn share(link: &str) -> InlineKeyboardMarkup {
+    let share = Url::parse_with_params("https://t.me/share/url", [("url", link)]).ok();
+    let share = share.map(|url| InlineKeyboardButton::url(text::referrals::SHARE_BUTTON, url));
+    InlineKeyboardMarkup::new([share.into_iter().collect(), vec![to_menu()]])
 }
 
 /// Below the page of the history that `token` names: the pages beside it, and files.

@@ -11,7 +11,7 @@ use crate::dialogue::State;
 use crate::handlers::error::HandlerError;
 use crate::handlers::{
     add_text, balance, buttons, email, history, merge, modes, operators, other, photos, promo,
-    stars, start, support, top_up,
+    referrals, stars, start, support, top_up,
 };
 use crate::text;
 
@@ -23,6 +23,7 @@ pub enum Command {
     Balance,
     History,
     Promo(String),
+    Invite,
     Help,
     Cancel,
     Terms,
@@ -57,6 +58,7 @@ pub fn offered() -> Vec<BotCommand> {
         BotCommand::new("balance", text::menu::COMMAND_BALANCE),
         BotCommand::new("history", text::history::COMMAND),
         BotCommand::new("promo", text::promo::COMMAND),
+        BotCommand::new("invite", text::referrals::COMMAND),
         BotCommand::new("help", text::menu::COMMAND_HELP),
         BotCommand::new("cancel", text::menu::COMMAND_CANCEL),
         BotCommand::new("terms", text::stars::COMMAND_TERMS),
@@ -100,6 +102,7 @@ fn commands() -> UpdateHandler<HandlerError> {
                 .branch(case![Command::Balance].endpoint(balance::balance))
                 .branch(case![Command::History].endpoint(history::open))
                 .branch(case![Command::Promo(code)].endpoint(promo::command))
+                .branch(case![Command::Invite].endpoint(referrals::invite))
                 .branch(case![Command::Help].endpoint(start::help))
                 .branch(case![Command::Cancel].endpoint(start::cancel))
                 .branch(case![Command::Terms].endpoint(support::terms))

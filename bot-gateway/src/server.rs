@@ -115,7 +115,12 @@ async fn app(config: &Config, identity: Option<Identity>) -> anyhow::Result<App>
     );
     let app = App::new(telegram, store, services, operators);
     let support = config.bot_support.clone().filter(|contact| !contact.trim().is_empty());
-    Ok(App { admins: config.bot_admin_ids.clone(), support, ..app })
+    Ok(App {
+        admins: config.bot_admin_ids.clone(),
+        referral_free_operations: config.bot_referral_free_operations,
+        support,
+        ..app
+    })
 }
 
 /// Talks to users until the shutdown: what is left in the inbox first, then what comes.

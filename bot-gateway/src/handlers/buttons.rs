@@ -1,6 +1,6 @@
 //! Presses of inline buttons.
 
-use teloxide::types::CallbackQuery;
+use teloxide::types::{CallbackQuery, Me};
 
 use crate::button::Button;
 use crate::dialogue::{Choices, State, intent};
@@ -10,8 +10,8 @@ use crate::text;
 
 use super::error::HandlerError;
 use super::{
-    add_text, afterwards, cancel_job, choices, email, history, merge, modes, promo, stars, start,
-    top_up,
+    add_text, afterwards, cancel_job, choices, email, history, merge, modes, promo, referrals,
+    stars, start, top_up,
 };
 
 /// Tells the user's client that the press was seen, before anything else is done. That it may be
@@ -23,7 +23,12 @@ pub async fn acknowledge(talk: Talk, query: CallbackQuery) {
 }
 
 /// Does what the button says; what an older version or a stranger wrote is answered politely.
-pub async fn press(talk: Talk, state: State, query: CallbackQuery) -> Result<(), HandlerError> {
+pub async fn press(
+    talk: Talk,
+    state: State,
+    query: CallbackQuery,
+    me: Me,
+) -> Result<(), HandlerError> {
     let cause = intent(talk.chat.0, &format!("callback:{}", query.id.0));
     match query.data.as_deref().unwrap_or_default().parse() {
         Ok(Button::Menu) => start::menu(talk).await,
@@ -47,6 +52,7 @@ pub async fn press(talk: Talk, state: State, query: CallbackQuery) -> Result<(),
         Ok(Button::History) => history::open(talk).await,
         Ok(Button::HistoryPage { token }) => history::turn(talk, &query, token).await,
         Ok(Button::Statement(period)) => history::statement(talk, period).await,
+        Ok(Button::Invite) => referrals::invite(talk, me).await,
         Ok(Button::PromoCode) => promo::ask(talk, state).await,
         Ok(Button::TopUp(amount)) => top_up::open(&talk, state, cause, amount).await,
         Ok(Button::Stars) => stars::menu(talk).await,

@@ -7,6 +7,7 @@ pub mod cancel_job;
 pub mod balance;
 pub mod history;
 pub mod promo;
+pub mod referrals;
 pub mod top_up;
 pub mod email;
 pub mod stars;

@@ -9,7 +9,7 @@ use crate::talk::Talk;
 use crate::text;
 
 use super::error::HandlerError;
-use super::promo;
+use super::{promo, referrals};
 
 /// A link `https://t.me/<bot>?start=promo_<code>` redeems the code.
 const PROMO_PREFIX: &str = "promo_";
@@ -18,6 +18,7 @@ const PROMO_PREFIX: &str = "promo_";
 /// user is registered by whatever is asked for first.
 pub async fn start(talk: Talk, update: Update, payload: String) -> Result<(), HandlerError> {
     let user = update.from();
+    let invited = referrals::come_by(&talk, &payload).await?;
     let language = user.and_then(|user| user.language_code.as_deref());
     let free_operations = match account::register(&talk.app, talk.user_id, language).await {
         Ok(account) => account.free_operations,
@@ -30,6 +31,9 @@ pub async fn start(talk: Talk, update: Update, payload: String) -> Result<(), Ha
     let name = user.map_or("", first_name);
     talk.say(&text::menu::greeting(name, free_operations), Some(keyboard::menu())).await?;
     talk.go(State::Idle);
+    if let Some(said) = invited {
+        talk.say(&said, None).await?;
+    }
     if let Some(code) = payload.strip_prefix(PROMO_PREFIX) {
         let cause = intent(talk.chat.0, &format!("update:{}", update.id.0));
         promo::redeem(&talk, code, cause).await?;

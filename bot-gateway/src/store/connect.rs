@@ -112,6 +112,7 @@ fn migrations() -> Migrator {
     let files = [
         (1, "create tables", include_str!("../../migrations/0001_create_tables.sql")),
         (2, "allow free access", include_str!("../../migrations/0002_allow_free_access.sql")),
+        (3, "create referrals", include_str!("../../migrations/0003_create_referrals.sql")),
     ];
     Migrator::with_migrations(
         files

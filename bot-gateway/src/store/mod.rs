@@ -7,6 +7,7 @@ mod connect;
 mod inbox;
 mod dialogues;
 mod jobs;
+mod referrals;
 mod told;
 mod top_ups;
 
@@ -15,6 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use connect::{Store, StoreError};
 pub use inbox::{Attempt, NO_CHAT, Received, Waiting};
 pub use jobs::{Job, JobState, Source};
+pub use referrals::Referred;
 
 /// Now, in milliseconds since 1970.
 pub fn now_ms() -> i64 {

@@ -61,6 +61,7 @@ pub const HELP: &str = "\
 /balance – баланс
 /history – история и выписка
 /promo – промокод
+/invite – пригласить друга
 /terms – условия
 /paysupport – вопросы об оплате
 /cancel – отменить и начать сначала";

@@ -9,6 +9,7 @@ pub mod cancellations;
 pub mod stars;
 pub mod history;
 pub mod promo;
+pub mod referrals;
 pub mod operators;
 pub mod jobs;
 pub mod styles;

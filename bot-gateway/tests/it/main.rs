@@ -13,6 +13,7 @@ mod afterwards;
 mod payments;
 mod receipts;
 mod promo;
+mod referrals;
 mod history;
 mod operators;
 mod stars;

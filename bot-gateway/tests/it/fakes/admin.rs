@@ -52,10 +52,15 @@ impl AdminService for Fakes {
     ) -> Answer<GrantFreeOperationsResponse> {
         let request = named(request);
         let mut model = self.model();
-        let account = model.accounts.get_mut(&request.user_id).ok_or_else(unknown)?;
-        account.free_operations += request.count;
-        let account = Some(account.clone());
-        model.interventions.push((request.actor, request.reason));
+        let account = model.accounts.get(&request.user_id).ok_or_else(unknown)?;
+        let mut account = account.clone();
+        if !model.grant_keys.contains(&request.idempotency_key) {
+            account.free_operations += request.count;
+            model.accounts.insert(request.user_id, account.clone());
+            model.grant_keys.push(request.idempotency_key);
+            model.interventions.push((request.actor, request.reason));
+        }
+        let account = Some(account);
         Ok(Response::new(GrantFreeOperationsResponse { account, entry_number: 1 }))
     }
 

@@ -108,6 +108,8 @@ pub(crate) struct Model {
     /// Keys of all RedeemPromoCode calls that arrived.
     pub(crate) redeem_keys: Vec<String>,
     /// Actors and reasons of all that operators wrote.
+    /// Keys of all grants, which count once.
+    pub(crate) grant_keys: Vec<String>,
     pub(crate) interventions: Vec<(String, String)>,
     /// What operators offer.
     pub(crate) offers_made: Vec<PromoCode>,
@@ -162,6 +164,7 @@ impl Default for Model {
             wants_receipts: false,
             promo_codes: HashMap::new(),
             redeem_keys: Vec::new(),
+            grant_keys: Vec::new(),
             interventions: Vec::new(),
             offers_made: Vec::new(),
             sales: Vec::new(),
