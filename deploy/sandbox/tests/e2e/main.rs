@@ -25,6 +25,7 @@ mod payments_campaign;
 mod receipts;
 mod outage;
 mod stars;
+mod accounts;
 mod twice;
 mod bad_input;
 mod settings;
