@@ -6,7 +6,6 @@
 use proto::billing::v1::{GetAccountRequest, GrantFreeOperationsRequest, TopUp};
 use proto::reason;
 use teloxide::types::Me;
-use tonic::Status;
 
 use crate::app::App;
 use crate::keyboard;
@@ -74,19 +73,20 @@ pub async fn reward(app: &App, user_id: i64, top_up: &TopUp) -> Result<(), Handl
             reason: format!("invitation: {user_id} came by the link of {referrer}"),
             idempotency_key: format!("bot:referral:{user_id}:{side}"),
         };
-        granted(to, app.operators.grant_free_operations(request).await.map(drop))?;
+        match app.operators.grant_free_operations(request).await {
+            Ok(_granted) => {}
+            // Whoever made up a link without an account gets nothing.
+            Err(status) if reason::of(&status).as_deref() == Some(reason::USER_NOT_FOUND) => {
+                tracing::warn!(user.id = to, "nobody to reward");
+            }
+            // A mistake of ours must not keep the news of the top-up: the next one tries again.
+            Err(status) if is_refusal(&status) => {
+                tracing::error!(user.id = to, error.cause = ?status, "reward refused");
+                return Ok(());
+            }
+            Err(status) => return Err(HandlerError::of("GrantFreeOperations")(status)),
+        }
     }
     tracing::info!(user.id = user_id, referrer.id = referrer, each, "invitation rewarded");
     Ok(app.store.referral_rewarded(user_id, each).await?)
-}
-
-/// Whoever made up a link without an account gets nothing, and keeps nobody waiting.
-fn granted(user_id: i64, answer: Result<(), Status>) -> Result<(), HandlerError> {
-    match answer {
-        Err(status) if is_refusal(&status) => {
-            tracing::error!(user.id = user_id, error.cause = ?status, "reward refused");
-            Ok(())
-        }
-        answer => answer.map_err(HandlerError::of("GrantFreeOperations")),
-    }
 }

@@ -108,7 +108,10 @@ pub fn code(code: &PromoCode) -> String {
     )
 }
 
-/// Sales by day, then by mode.
+/// More days than this are left to the file: no message is longer than Telegram takes.
+const DAYS_SHOWN: usize = 14;
+
+/// Sales in all, by day where these are few, and by mode.
 pub fn stats(rows: &[StatsRow]) -> String {
     let by_day = summed(rows, |row| row.day.clone());
     let by_mode = summed(rows, |row| {
@@ -116,10 +119,14 @@ pub fn stats(rows: &[StatsRow]) -> String {
         mode.unwrap_or(&row.operation_type).to_owned()
     });
     let all = summed(rows, |_| "Всего".to_owned());
-    let lines = |sums: &[(String, Sum)]| {
-        sums.iter().map(|(what, sum)| format!("{}: {sum}", escape(what))).collect::<Vec<_>>()
+    let mut parts = vec![all];
+    parts.extend(Some(by_day).filter(|days| days.len() <= DAYS_SHOWN));
+    parts.push(by_mode);
+    let lines = |sums: &Vec<(String, Sum)>| {
+        let line = |(what, sum): &(String, Sum)| format!("{}: {sum}", escape(what));
+        sums.iter().map(line).collect::<Vec<_>>().join("\n")
     };
-    [lines(&all), lines(&by_day), lines(&by_mode)].map(|part| part.join("\n")).join("\n\n")
+    parts.iter().map(lines).collect::<Vec<_>>().join("\n\n")
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -186,3 +193,24 @@ pub const COLUMNS: [&str; 10] = [
     "Не вышло",
     "Себестоимость, $",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quarter_of_sales_fits_into_one_message() {
+        let row = |day: usize| StatsRow {
+            day: format!("day {day}"),
+            operation_type: "generate".to_owned(),
+            committed: 1_000_000,
+            revenue_kopecks: 1_000_000_000,
+            ..StatsRow::default()
+        };
+        let few: Vec<_> = (0..DAYS_SHOWN).map(row).collect();
+        let many: Vec<_> = (0..92).map(row).collect();
+
+        assert!(stats(&few).contains("day 13") && stats(&few).chars().count() < 4_096);
+        assert!(!stats(&many).contains("day 13") && stats(&many).contains("Всего: 92000000 работ"));
+    }
+}

@@ -92,3 +92,22 @@ async fn a_referrer_without_an_account_keeps_nobody_waiting() {
     friend.reads(start, "Баланс пополнен на 100 ₽").await;
     app.stop().await;
 }
+
+#[tokio::test]
+async fn a_reward_that_is_refused_comes_with_the_next_top_up() {
+    let app = App::start().await;
+    let referrer = app.guest().await;
+    let friend = app.user().await;
+    let start = friend.writes(&format!("/start ref_{}", referrer.id)).await;
+    friend.reads(start, "Вы пришли по приглашению").await;
+    app.model(|model| model.refuses_grants = true);
+
+    pays_in(&app, friend, 1, 10_000).await;
+    friend.reads(start, "Баланс пополнен на 100 ₽").await;
+    assert_eq!((free(&app, friend), free(&app, referrer)), (4, 4));
+    app.model(|model| model.refuses_grants = false);
+    pays_in(&app, friend, 2, 20_000).await;
+
+    assert_eq!((free(&app, friend), free(&app, referrer)), (7, 7));
+    app.stop().await;
+}

@@ -52,6 +52,9 @@ impl AdminService for Fakes {
     ) -> Answer<GrantFreeOperationsResponse> {
         let request = named(request);
         let mut model = self.model();
+        if model.refuses_grants {
+            return Err(Status::permission_denied("the test refuses it"));
+        }
         let account = model.accounts.get(&request.user_id).ok_or_else(unknown)?;
         let mut account = account.clone();
         if !model.grant_keys.contains(&request.idempotency_key) {

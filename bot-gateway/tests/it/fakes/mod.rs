@@ -108,6 +108,7 @@ pub(crate) struct Model {
     /// Keys of all RedeemPromoCode calls that arrived.
     pub(crate) redeem_keys: Vec<String>,
     /// Actors and reasons of all that operators wrote.
+    pub(crate) refuses_grants: bool,
     /// Keys of all grants, which count once.
     pub(crate) grant_keys: Vec<String>,
     pub(crate) interventions: Vec<(String, String)>,
@@ -164,6 +165,7 @@ impl Default for Model {
             wants_receipts: false,
             promo_codes: HashMap::new(),
             redeem_keys: Vec::new(),
+            refuses_grants: false,
             grant_keys: Vec::new(),
             interventions: Vec::new(),
             offers_made: Vec::new(),
