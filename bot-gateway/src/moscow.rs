@@ -1,9 +1,9 @@
 //! Times as users read them: in Moscow, whatever the machine's zone is.
 
 use prost_types::Timestamp;
-use time::OffsetDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::{format_description, offset};
+use time::{Duration, OffsetDateTime, Time};
 
 const DATE: StaticFormatDescription = format_description!("[day].[month].[year]");
 const MINUTE: StaticFormatDescription = format_description!("[day].[month].[year] [hour]:[minute]");
@@ -12,6 +12,16 @@ const MINUTE: StaticFormatDescription = format_description!("[day].[month].[year
 pub fn time(at: &Timestamp) -> Option<OffsetDateTime> {
     let moment = OffsetDateTime::from_unix_timestamp(at.seconds).ok()?;
     moment.checked_to_offset(offset!(+3))
+}
+
+/// Now, in Moscow.
+pub fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc().to_offset(offset!(+3))
+}
+
+/// The begin of the day so many days before a moment.
+pub fn days_before(at: OffsetDateTime, days: i64) -> OffsetDateTime {
+    (at - Duration::days(days)).replace_time(Time::MIDNIGHT)
 }
 
 /// `27.11.2026`.

@@ -2,8 +2,6 @@
 
 use proto::reason;
 use teloxide::types::CallbackQuery;
-use time::macros::offset;
-use time::{Duration, OffsetDateTime, Time};
 use tonic::Status;
 
 use crate::account;
@@ -70,9 +68,8 @@ pub(super) async fn send_statement(
     user_id: i64,
     days: i64,
 ) -> Result<(), HandlerError> {
-    let now = OffsetDateTime::now_utc().to_offset(offset!(+3));
-    // Whole days.
-    let from = (now - Duration::days(days)).replace_time(Time::MIDNIGHT);
+    let now = moscow::now();
+    let from = moscow::days_before(now, days);
     let (lines, is_cut) = statement::since(&talk.app, user_id, from).await?;
     if lines.is_empty() {
         talk.say(text::history::NOTHING_IN_PERIOD, None).await?;

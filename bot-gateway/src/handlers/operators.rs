@@ -7,8 +7,7 @@ use prost_types::Timestamp;
 use proto::billing::v1 as wire;
 use proto::reason;
 use teloxide::types::Message;
-use time::macros::offset;
-use time::{Duration, OffsetDateTime, Time};
+use time::{Duration, OffsetDateTime};
 use tonic::Status;
 
 use crate::dialogue::intent;
@@ -223,7 +222,7 @@ pub async fn stats_file(talk: Talk, arguments: String) -> Result<(), HandlerErro
     let Some((rows, days)) = sales(&talk, &arguments).await? else { return Ok(()) };
     let made = tokio::task::spawn_blocking(move || xlsx::sales(&rows)).await;
     let bytes = made.map_err(|_| HandlerError::Panic)??;
-    let today = moscow::date(OffsetDateTime::now_utc().to_offset(offset!(+3)));
+    let today = moscow::date(moscow::now());
     let name = format!("media-lab-sales-{today}-{days}.xlsx");
     let file = Attachment { name, content_type: SPREADSHEET, bytes: bytes.into() };
     talk.app.telegram.send_file(talk.chat, &file, text::operators::SHEET).await?;
@@ -243,8 +242,8 @@ async fn sales(
         say(talk, USAGE).await?;
         return Ok(None);
     };
-    let now = OffsetDateTime::now_utc().to_offset(offset!(+3));
-    let from = (now - Duration::days(days - 1)).replace_time(Time::MIDNIGHT);
+    let now = moscow::now();
+    let from = moscow::days_before(now, days - 1);
     let moment = |at: OffsetDateTime| Timestamp { seconds: at.unix_timestamp(), nanos: 0 };
     let request = wire::GetStatsRequest {
         from: Some(moment(from)),
